@@ -1,0 +1,136 @@
+"""Fine-tunes `babel-tiny` on a grid of configurations and seeds; appends one JSON line per run.
+
+    python benchmarks/babel_runs.py --out benchmarks/results/babel_runs.jsonl --seeds 0 1 2 3 4
+
+Runs that the file already holds are not repeated, so it can be stopped and started again.
+`babel_effect.py` and `babel_selection.py` read what it writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from rxtune.config.configuration import Configuration
+
+LEARNING_RATES = (0.1, 0.2, 0.4, 0.8, 1.6)
+SIGMAS = (0.3, 0.5, 0.8, 1.2, 1.8)
+RADII = (0.03, 0.1)
+
+
+def grid() -> Iterator[Configuration]:
+    """Yield the configurations that are compared, in relative units."""
+    for rate in LEARNING_RATES:
+        yield Configuration(learning_rate=rate)
+        for sigma in SIGMAS:
+            yield Configuration(method="rs_rp", learning_rate=rate, sigma=sigma)
+        for radius in RADII:
+            yield Configuration(method="adv", learning_rate=rate, radius=radius, pgd_steps=1)
+
+
+def run(configuration: Configuration, seed: int, model: str, epochs: float) -> dict[str, Any]:
+    """Return the dev curve and the final dev and test accuracy per language of one run."""
+    import torch
+
+    from rxtune.data import find_task, load_tokenizer, tokenise
+    from rxtune.perturb import measure_unit
+    from rxtune.train import (
+        build_model,
+        default_learning_rate,
+        evaluate,
+        fine_tune,
+        load_encoder,
+        resolve,
+    )
+
+    torch.set_num_threads(1)
+    task, weights, tokenizer = find_task("babel"), load_encoder(model), load_tokenizer(model)
+
+    def table(language: str, split: Any) -> Any:
+        return tokenise(task.read(language, split), tokenizer, task.max_length)
+
+    train = table(task.source_language, "train")
+    dev = {language: table(language, "dev") for language in task.languages}
+    words = weights.word_embeddings
+    seen = train.column("input_ids").combine_chunks().values.to_numpy()
+    settings = resolve(
+        configuration,
+        units="relative",
+        unit=measure_unit(words, seen),
+        width=words.shape[1],
+        learning_rate=default_learning_rate(weights.config),
+        epochs=epochs,
+        batch_size=task.batch_size,
+        evaluations=6,
+        seed=seed,
+    )
+    classifier = build_model(weights, task.labels, seed)
+    pad = tokenizer.pad_token_id
+    began = time.perf_counter()
+    curve: list[dict[str, float]] = []
+    outcome = fine_tune(
+        classifier, train, dev, settings, pad_id=pad,
+        on_evaluation=lambda evaluation: curve.append(dict(evaluation.accuracy)),
+        aggregate=lambda accuracy: sum(accuracy.values()) / len(accuracy),
+    )  # fmt: skip
+    test = {language: table(language, "test") for language in task.languages}
+    return {
+        "configuration": configuration.searched(), "seed": seed, "epochs": epochs,
+        "curve": curve, "test": evaluate(classifier, test, pad_id=pad),
+        "loss": [evaluation.train_loss for evaluation in outcome.evaluations],
+        "forward_equivalents": outcome.forward_equivalents,
+        "seconds": time.perf_counter() - began,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Run what is missing, two at a time."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--model", help="encoder folder (default: the shipped one)")
+    parser.add_argument("--epochs", type=float, default=2.0)
+    parser.add_argument("--methods", nargs="+", default=["standard", "rs_rp", "adv"])
+    parser.add_argument("--rates", type=float, nargs="+", default=list(LEARNING_RATES))
+    parser.add_argument("--sigmas", type=float, nargs="+", default=list(SIGMAS))
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    if arguments.model is None:
+        from rxtune.testbed import encoder_folder
+
+        arguments.model = str(encoder_folder())
+    lines = arguments.out.read_text().splitlines() if arguments.out.exists() else []
+    done = {
+        (json.dumps(record["configuration"]), record["seed"], record["epochs"])
+        for record in map(json.loads, lines)
+    }
+    jobs = [
+        (configuration, seed)
+        for seed in arguments.seeds
+        for configuration in grid()
+        if configuration.method in arguments.methods
+        and configuration.learning_rate in arguments.rates
+        and configuration.sigma in (0.0, *arguments.sigmas)
+        and (json.dumps(configuration.searched()), seed, arguments.epochs) not in done
+    ]
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool,
+        arguments.out.open("a") as out,
+    ):
+        pending = [pool.submit(run, *job, arguments.model, arguments.epochs) for job in jobs]
+        for count, future in enumerate(as_completed(pending), start=1):
+            record = future.result()
+            out.write(json.dumps(record) + "\n")
+            out.flush()
+            print(f"{count}/{len(jobs)}", record["configuration"], f"{record['seconds']:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

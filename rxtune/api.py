@@ -1,0 +1,149 @@
+"""The verbs of the command line as functions: what a notebook or another program calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rxtune.config import Study, load_study
+from rxtune.errors import StudyError
+from rxtune.search.options import SearchOptions
+from rxtune.search.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from rxtune.report import Summary
+    from rxtune.search.tuner import Conclusion, SearchResult, Watch
+
+__all__ = ["SearchOptions", "read_study", "search", "summary_of"]
+
+
+def read_study(
+    space: str | Path | None,
+    options: SearchOptions,
+    overrides: Mapping[str, Any] | None = None,
+) -> Study:
+    """Return the study to search: from a space file or, when a run is resumed, from the run.
+
+    Args:
+        space: the space file; may be left out where a run is resumed.
+        options: name the run and say whether to resume it.
+        overrides: dotted keys and their values, such as `{"search.trials": 60}`.
+
+    Raises:
+        StudyError: the file or an override is wrong, or differs from the run that is resumed.
+    """
+    if not options.resume:
+        if space is None:
+            raise StudyError("--space: a space file is needed, such as search_spaces/rs.yaml")
+        return load_study(space, overrides)
+    kept = load_study(RunFolder.existing(options.root, options.name).study, None)
+    asked = load_study(space, overrides) if space else _with_overrides(kept, options, overrides)
+    _require_same(kept, asked, options.name)
+    return asked
+
+
+def _with_overrides(
+    kept: Study, options: SearchOptions, overrides: Mapping[str, Any] | None
+) -> Study:
+    if not overrides:
+        return kept
+    return load_study(RunFolder.existing(options.root, options.name).study, overrides)
+
+
+def _require_same(kept: Study, asked: Study, name: str) -> None:
+    """Refuse to go on with another search than the one that was begun; more trials are fine."""
+    before, now = (study.model_dump(mode="json") for study in (kept, asked))
+    before["search"].pop("trials")
+    now["search"].pop("trials")
+    different = sorted(key for key in before if before[key] != now[key])
+    if different:
+        raise StudyError(
+            f"--resume: run {name!r} was begun with another {' and '.join(different)}; leave"
+            " --space and the flags out to go on with it, or start a new run with another --name"
+        )
+
+
+def search(study: Study, options: SearchOptions, *, watch: Watch | None = None) -> SearchResult:
+    """Search the study's space and return how it ended; the best model lies in the run's folder.
+
+    Args:
+        study: from `read_study` or `rxtune.config.load_study`.
+        options: where and with what.
+        watch: a context manager that is entered with a `SearchView` while trials run.
+
+    Raises:
+        RxtuneError: one of its kinds; see `rxtune.errors`.
+    """
+    from rxtune.search.plan import make_plan
+
+    plan = make_plan(study, options)
+    # Only now: torch and Ray take seconds to import, and a refusal should not.
+    from rxtune.search.tuner import run_search
+
+    return run_search(plan, watch=watch or (lambda view: nullcontext()), conclude=_conclude)
+
+
+def summary_of(result: SearchResult) -> Summary:
+    """Return what a search found, and what to doubt about it."""
+    from rxtune.report import summarise
+
+    view = result.view
+    return summarise(
+        result.records,
+        evaluations=view.study.stopping.evaluations,
+        space=view.study.space,
+        examples=view.dev_examples,
+    )
+
+
+def _conclude(result: SearchResult) -> Conclusion:
+    """Return what MLflow shows of the whole search: the winner's figures and the comparison."""
+    from rxtune.report import comparison_table, describe, markdown
+    from rxtune.search.tuner import Conclusion
+
+    summary = summary_of(result)
+    head = (
+        f"**rxtune search `{result.view.name}`** of `{result.view.encoder}` on"
+        f" `{result.view.study.task}`. Reproduce: `rxtune search --space study.yaml` with the"
+        " artifact `study.yaml`."
+    )
+    return Conclusion(
+        metrics=_winner_metrics(summary),
+        tags=_winner_tags(summary),
+        description=f"{head}\n\n{describe(summary, result.view.name)}",
+        artifacts={"summary.md": markdown(comparison_table(summary))},
+    )
+
+
+def _winner_metrics(summary: Summary) -> dict[str, float]:
+    winner = summary.winner
+    if winner is None or winner.zero_shot is None or winner.value is None:
+        return {}
+    zero_shot = winner.zero_shot
+    metrics = {
+        "dev_accuracy": winner.value,
+        "target_mean": zero_shot.target_mean,
+        "held_out_mean": zero_shot.held_out_mean,
+        "source_accuracy": zero_shot.source_accuracy,
+    }
+    if zero_shot.worst_language is not None:
+        metrics["worst_language_accuracy"] = zero_shot.accuracy[zero_shot.worst_language]
+    if summary.gain is not None:
+        metrics["gain_over_best_plain"] = summary.gain
+    # NaN where there is no such language: MLflow's tables show it as a number.
+    return {name: value for name, value in metrics.items() if value == value}
+
+
+def _winner_tags(summary: Summary) -> dict[str, str]:
+    if summary.winner is None:
+        return {}
+    searched = summary.winner.configuration.searched()
+    values = {
+        name: f"{value:.4g}" if isinstance(value, float) else str(value)
+        for name, value in searched.items()
+    }
+    return {"best.trial": str(summary.winner.number)} | {
+        f"best.{name}": value for name, value in values.items()
+    }

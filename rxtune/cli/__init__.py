@@ -1,0 +1,5 @@
+"""The command line: `rxtune search`, `rxtune tasks`."""
+
+from rxtune.cli.main import app, main
+
+__all__ = ["app", "main"]

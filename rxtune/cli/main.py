@@ -1,0 +1,75 @@
+"""The entry point: commands, errors as one clear message, exit codes."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from rxtune.cli.console import errors
+from rxtune.cli.search import search
+from rxtune.cli.tasks import tasks
+from rxtune.errors import RxtuneError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="rxtune",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Search for the robust training (radius, PGD steps, sigma) that makes a multilingual"
+    " encoder transfer best to languages without labels.",
+    epilog="Exit codes: 0 done · 2 wrong study or flag · 3 data or encoder · 4 cluster or MLflow ·"
+    " 5 every trial failed · 130 interrupted · 1 anything else.",
+)
+app.command()(search)
+app.command()(tasks)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Options that stand before the command."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"rxtune {installed('rxtune')}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line and exit with the code of what happened."""
+    debug = "--debug" in sys.argv
+    try:
+        app(standalone_mode=True)
+    except RxtuneError as error:
+        _show(error, debug)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        errors.print("interrupted", style="bold")
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        _show(error, debug)
+        if not debug:
+            errors.print("This is a bug in rxtune; `rxtune --debug …` shows where.", style="dim")
+        sys.exit(1)
+
+
+def _show(error: Exception, debug: bool) -> None:
+    if debug:
+        traceback.print_exception(error)
+    name = "" if isinstance(error, RxtuneError) else f"{type(error).__name__}: "
+    errors.print(f"[bold red]error:[/] {_escaped(name + str(error))}", soft_wrap=True)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,131 @@
+"""`rxtune search`: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rxtune.cli.console import errors, output
+
+_WHAT, _WHERE, _RUN = "What to search", "Where to run", "The run"
+
+
+def search(
+    space: Annotated[
+        Path | None, typer.Option(help="Space file.", rich_help_panel=_WHAT)
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Task (default: babel).", rich_help_panel=_WHAT)
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Encoder: folder or hub name (default: the task's).", rich_help_panel=_WHAT),
+    ] = None,
+    languages: Annotated[
+        str | None,
+        typer.Option(help="Dev languages, with commas between.", rich_help_panel=_WHAT),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Number of trials.", rich_help_panel=_WHAT)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of proposals and training.", rich_help_panel=_WHAT)
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of the run (default: space and date).", rich_help_panel=_RUN),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run --name.", rich_help_panel=_RUN)
+    ] = False,
+    runs: Annotated[
+        Path, typer.Option(help="Folder of all runs.", rich_help_panel=_RUN)
+    ] = Path("runs"),
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(
+            help="MLflow store (default: mlflow.db here).",
+            envvar="MLFLOW_TRACKING_URI",
+            rich_help_panel=_RUN,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trials at a time (default: what fits).", rich_help_panel=_WHERE),
+    ] = None,
+    cpus_per_trial: Annotated[float, typer.Option(min=0, rich_help_panel=_WHERE)] = 1.0,
+    gpus_per_trial: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="May be a fraction (default: 1 where there is a GPU).",
+            rich_help_panel=_WHERE,
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster, or auto (default: this machine).", rich_help_panel=_WHERE),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder or URI for checkpoints that all nodes reach.", rich_help_panel=_WHERE
+        ),
+    ] = None,
+) -> None:  # fmt: skip
+    """Search a space of robust training; the best model lies in the run's folder afterwards.
+
+    Example: rxtune search --space search_spaces/rs.yaml --trials 24
+    """
+    from rxtune.api import SearchOptions, read_study
+    from rxtune.search.run_folder import default_name
+
+    if resume and name is None:
+        raise typer.BadParameter("--resume needs --name: which run to go on with")
+    options = SearchOptions(
+        name=name or default_name(runs, space.stem if space else "search"),
+        root=runs,
+        resume=resume,
+        workers=workers,
+        cpus_per_trial=cpus_per_trial,
+        gpus_per_trial=gpus_per_trial,
+        address=address,
+        storage=storage,
+        tracking_uri=tracking_uri,
+    )
+    overrides: dict[str, Any] = {
+        "task": task,
+        "model": model,
+        "select.languages": languages.split(",") if languages else None,
+        "search.trials": trials,
+        "search.seed": seed,
+    }
+    study = read_study(space, options, {k: v for k, v in overrides.items() if v is not None})
+    _run(study, options)
+
+
+def _run(study: Any, options: Any) -> None:
+    from rxtune import api
+    from rxtune.cli.live import watching
+    from rxtune.cli.outcome import show_result
+
+    output.print(_announcement(study, options), soft_wrap=True)
+    result = api.search(study, options, watch=watching)
+    show_result(result)
+    if result.problems:
+        errors.print("[yellow]MLflow did not take everything:[/] " + "; ".join(result.problems))
+    if result.interrupted:
+        raise typer.Exit(130)
+
+
+def _announcement(study: Any, options: Any) -> str:
+    from rxtune.data.catalogue import TASKS
+
+    verb = "Resuming" if options.resume else "Searching"
+    task = TASKS.get(study.task)
+    model = study.model or (task.default_model if task else "?")
+    what = f"{study.search.trials} trials of {model} on {study.task}"
+    embedded = " (the embedded testbed; --task and --model choose others)"
+    where = embedded if study.task == "babel" and study.model is None else ""
+    return f"{verb} [bold]{options.name}[/]: {what}{where}"

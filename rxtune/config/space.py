@@ -1,0 +1,114 @@
+"""The search space: parameters, when each is active, and where a search starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rxtune.config.conditions import methods_of, order_of, reads, space_faults
+from rxtune.config.configuration import Configuration, Method
+from rxtune.config.domains import Choice, Constant, Domain, Int, LogInt, LogUniform, Uniform, Value
+from rxtune.config.faults import Fault, refuse
+from rxtune.config.parameter import RULES, Parameter
+
+__all__ = [
+    "Choice",
+    "Constant",
+    "Domain",
+    "Int",
+    "LogInt",
+    "LogUniform",
+    "Parameter",
+    "Space",
+    "Uniform",
+    "Units",
+    "Value",
+]
+
+Units = Literal["relative", "absolute"]
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What a study searches.
+
+    Raises:
+        StudyError: the parameters break a rule; the message names every fault.
+    """
+
+    parameters: Mapping[str, Parameter]
+    """The parameters by name, in the order of the file."""
+    units: Units = "relative"
+    """Units of learning_rate, sigma and radius; a study sets its own here."""
+    order: tuple[str, ...] = field(init=False, compare=False)
+    """The names, each after `method` and after those that its `when` names."""
+
+    def __post_init__(self) -> None:
+        faults = space_faults(self.parameters, absolute=self.units == "absolute")
+        misnamed = (
+            Fault((key,), f"holds the parameter {parameter.name}; the names must be equal")
+            for key, parameter in self.parameters.items()
+            if key != parameter.name
+        )
+        refuse(fault.under("space") for fault in (*misnamed, *faults))
+        object.__setattr__(self, "order", order_of(self.parameters))
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The methods that trials can have, in the order of `METHODS`."""
+        return methods_of(self.parameters)
+
+    def is_active(self, name: str, chosen: Mapping[str, Any]) -> bool:
+        """Return whether a trial with the values `chosen` has the parameter `name`.
+
+        It has it if its method reads the parameter and every condition of the parameter's `when`
+        holds. `chosen` needs the parameters that stand before `name` in `order`; constants may
+        be left out.
+        """
+        if name == "method":
+            return True
+        if not reads(str(self._value("method", chosen)), name):
+            return False
+        return all(
+            self.is_active(other, chosen) and self._value(other, chosen) in values
+            for other, values in self.parameters[name].when.items()
+        )
+
+    def configuration(self, chosen: Mapping[str, Any]) -> Configuration:
+        """Return the trial with the values `chosen`; inactive values are left at neutral."""
+        active = {
+            name: self._value(name, chosen) for name in self.order if self.is_active(name, chosen)
+        }
+        return Configuration(**{name: _typed(name, value) for name, value in active.items()})
+
+    def start_points(self) -> list[Configuration]:
+        """Return the first trials: the baseline, then one for every other method of the space.
+
+        The baseline is plain fine-tuning at the default learning rate, whether or not the space
+        holds the method `standard`.
+        """
+        others = [method for method in self.methods if method != "standard"]
+        return [self._typical(method) for method in ("standard", *others)]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the section `space` of a study file."""
+        return {name: parameter.to_plain() for name, parameter in self.parameters.items()}
+
+    def _typical(self, method: str) -> Configuration:
+        chosen: dict[str, Any] = {"method": method}
+        for name in self.order:
+            if name != "method" and self.is_active(name, chosen):
+                domain = self.parameters[name].domain
+                is_factor = name == "learning_rate" and self.units == "relative"
+                chosen[name] = domain.closest(1.0) if is_factor else domain.middle()
+        return self.configuration(chosen)
+
+    def _value(self, name: str, chosen: Mapping[str, Any]) -> Any:
+        domain = self.parameters[name].domain
+        return chosen[name] if name in chosen or not isinstance(domain, Constant) else domain.value
+
+
+def _typed(name: str, value: Any) -> Any:
+    """Return `value` in the type of the configuration's field (YAML writes 1 for 1.0)."""
+    return float(value) if RULES[name].type == "float" else value

@@ -1,0 +1,60 @@
+"""Text becomes tokens, once, in Arrow tables that all workers share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from rxtune.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a local encoder folder, padding on the right.
+
+    Raises:
+        ModelError: the folder holds no tokenizer that loads without remote code.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, padding_side="right"
+        )
+    except (OSError, ValueError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"{folder}: no tokenizer could be loaded ({first_line}); the folder needs the files"
+            " that `tokenizer.save_pretrained` writes"
+        ) from error
+    loaded: PreTrainedTokenizerBase = tokenizer
+    return loaded
+
+
+def tokenise(
+    table: pa.Table, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> pa.Table:
+    """Return a table of `input_ids`, `label` and, if the tokenizer has them, `token_type_ids`.
+
+    Args:
+        table: columns `text`, `label` and, for pairs, `text_pair`.
+        tokenizer: of the encoder that will read the tokens.
+        max_length: longest sequence in tokens; of a pair the longer text is cut first.
+    """
+    texts = [table.column("text").to_pylist()]
+    if "text_pair" in table.column_names:
+        texts.append(table.column("text_pair").to_pylist())
+    encoded = tokenizer(
+        *texts, truncation=True, max_length=max_length, return_attention_mask=False
+    )
+    columns: dict[str, pa.Array] = {
+        "input_ids": pa.array(encoded["input_ids"], pa.list_(pa.int32()))
+    }
+    if "token_type_ids" in encoded:
+        columns["token_type_ids"] = pa.array(encoded["token_type_ids"], pa.list_(pa.int8()))
+    columns["label"] = table.column("label").combine_chunks()
+    return pa.table(columns).combine_chunks()

@@ -1,0 +1,34 @@
+"""What a search found: the summary, its tables, and the statistics behind a claim."""
+
+from rxtune.report.statistics import (
+    PairedComparison,
+    binomial_standard_error,
+    holm,
+    paired_comparison,
+    spearman,
+)
+from rxtune.report.summary import Summary, summarise
+from rxtune.report.tables import (
+    Table,
+    comparison_table,
+    describe,
+    markdown,
+    optimism_note,
+    plain_text,
+)
+
+__all__ = [
+    "PairedComparison",
+    "Summary",
+    "Table",
+    "binomial_standard_error",
+    "comparison_table",
+    "describe",
+    "holm",
+    "markdown",
+    "optimism_note",
+    "paired_comparison",
+    "plain_text",
+    "spearman",
+    "summarise",
+]

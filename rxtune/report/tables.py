@@ -1,0 +1,187 @@
+"""A summary as rows of text, for the terminal and for MLflow's description."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rxtune.config.configuration import Configuration
+from rxtune.report.summary import Summary, score
+from rxtune.results import TrialRecord, TrialState, ZeroShot
+
+ABSENT = "–"
+_ALWAYS = ("method", "learning_rate", "sigma", "radius", "pgd_steps")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A header and rows of the same length, all text."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def comparison_table(summary: Summary) -> Table:
+    """Return the best robust trial beside the best plain and the default plain one.
+
+    Scores and accuracies are in percent; the last column is best robust minus best plain, in
+    points. A trial that does not exist has `–` in every row.
+    """
+    trials = (summary.best_robust, summary.best_plain, summary.default_plain)
+    rows = [
+        ("trial", *(_text(trial, lambda t: str(t.number)) for trial in trials), ""),
+        *_parameter_rows(trials),
+        _score_row(f"dev score ({', '.join(summary.dev_languages) or ABSENT})", trials, score),
+        *_language_rows(trials),
+    ]
+    header = ("", "best robust", "best plain", "default plain", "robust − plain")
+    return Table(header, tuple(rows))
+
+
+def markdown(table: Table) -> str:
+    """Return a table in Markdown; all columns but the first are right-aligned."""
+    rule = ("---", *("---:" for _ in table.header[1:]))
+    lines = [table.header, rule, *table.rows]
+    escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
+
+
+def plain_text(table: Table) -> str:
+    """Return a table in columns of spaces, for a terminal of any kind or a file."""
+    lines = [table.header, *table.rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(table.header))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def optimism_note(summary: Summary, run: str) -> str:
+    """Return the sentence that must stand beside every search's result."""
+    plural = "" if len(summary.dev_languages) == 1 else "s"
+    languages = ", ".join(summary.dev_languages)
+    return (
+        "A search's own score is optimistic: the winner was chosen on the dev "
+        f"language{plural} {languages}. Settle it with `rxtune confirm {run}`."
+    )
+
+
+def describe(summary: Summary, run: str) -> str:
+    """Return the result of a search as Markdown, for the page of its MLflow run."""
+    parts = [_headline(summary)]
+    if summary.winner is not None:
+        parts += [markdown(comparison_table(summary)), optimism_note(summary, run)]
+    if summary.warnings:
+        parts.append("\n".join(f"- **Note:** {warning}" for warning in summary.warnings))
+    return "\n\n".join(parts)
+
+
+def _headline(summary: Summary) -> str:
+    states = ", ".join(
+        f"{summary.by_state[state]} {state.value}"
+        for state in TrialState
+        if summary.by_state[state]
+    )
+    text = f"{summary.trials} trials: {states or 'none ran'}."
+    if summary.saved_share:
+        text += f" Early stopping saved {100 * summary.saved_share:.0f} % of the training cost."
+    return text
+
+
+_Trials = Sequence[TrialRecord | None]
+_Row = tuple[str, ...]
+
+
+def _text(trial: TrialRecord | None, show: Callable[[TrialRecord], str]) -> str:
+    return ABSENT if trial is None else show(trial)
+
+
+def _parameter_rows(trials: _Trials) -> list[_Row]:
+    searched = [trial.configuration.searched() if trial is not None else {} for trial in trials]
+    names = [name for name in Configuration().to_json() if _is_worth_a_row(name, trials)]
+    return [
+        (
+            name,
+            *(
+                _parameter(trial, name, values.get(name))
+                for trial, values in zip(trials, searched, strict=True)
+            ),
+            "",
+        )
+        for name in names
+    ]
+
+
+def _is_worth_a_row(name: str, trials: _Trials) -> bool:
+    """Leave out what no method here reads, and, but for the main ones, what nobody changed."""
+    read = [trial for trial in trials if trial and name in trial.configuration.searched()]
+    default = getattr(Configuration(), name)
+    changed = any(getattr(trial.configuration, name) != default for trial in read)
+    return bool(read) and (name in _ALWAYS or changed)
+
+
+def _parameter(trial: TrialRecord | None, name: str, value: object) -> str:
+    if trial is None or value is None:
+        return ABSENT
+    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+    absolute = trial.absolute.get(name)
+    # In a study in absolute units both are the same number.
+    return text if absolute in (None, value) else f"{text} ({absolute:.3g})"
+
+
+def _score_row(
+    label: str, trials: _Trials, value: Callable[[TrialRecord], float | None]
+) -> tuple[str, ...]:
+    """Return a row of percentages with the difference of the first two trials."""
+    values = [None if trial is None else value(trial) for trial in trials]
+    shown = [ABSENT if v is None or v != v else f"{100 * v:.1f}" for v in values]
+    robust, plain = values[:2]
+    if ABSENT in shown[:2] or robust is None or plain is None:
+        return (label, *shown, ABSENT)
+    return (label, *shown, f"{100 * (robust - plain):+.1f}".replace("-", "−"))
+
+
+def _language_rows(trials: _Trials) -> list[_Row]:
+    measured = [trial.zero_shot for trial in trials if trial is not None and trial.zero_shot]
+    if not measured:
+        return []
+    first = measured[0]
+    rows = [
+        _score_row(_label(language, first), trials, _accuracy_in(language))
+        for language in _in_order(first)
+    ]
+    means: list[tuple[str, Callable[[ZeroShot], float]]] = [
+        ("target mean", lambda result: result.target_mean),
+        ("held-out mean", lambda result: result.held_out_mean),
+    ]
+    return rows + [_score_row(label, trials, _of_zero_shot(mean)) for label, mean in means]
+
+
+def _in_order(result: ZeroShot) -> list[str]:
+    """Return the source language, the dev languages, then the held-out ones."""
+    dev = [language for language in result.target_languages if language in result.dev_languages]
+    return [result.source_language, *dev, *result.held_out_languages]
+
+
+def _label(language: str, result: ZeroShot) -> str:
+    if language == result.source_language:
+        # The source can choose as well; it is no target, so nothing is held out by it.
+        return (
+            f"{language} (source, dev)"
+            if language in result.dev_languages
+            else (f"{language} (source)")
+        )
+    return f"{language} (dev)" if language in result.dev_languages else language
+
+
+def _of_zero_shot(value: Callable[[ZeroShot], float]) -> Callable[[TrialRecord], float | None]:
+    return lambda trial: None if trial.zero_shot is None else value(trial.zero_shot)
+
+
+def _accuracy_in(language: str) -> Callable[[TrialRecord], float | None]:
+    return lambda trial: (
+        None if trial.zero_shot is None else trial.zero_shot.accuracy.get(language)
+    )

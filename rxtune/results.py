@@ -1,0 +1,140 @@
+"""Records that cross rooms: evaluations, zero-shot results and trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+from rxtune.config.configuration import Configuration
+
+
+class TrialState(StrEnum):
+    """How a trial stands; every trial of an ended search is in one of the last three states."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    """Stopped early: its dev accuracy was too low at a rung (Optuna's PRUNED)."""
+    FAILED = "failed"
+    """Diverged, out of memory, error or interrupted; the reason is kept beside the state."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """One evaluation of a trial on the dev split of the dev languages."""
+
+    number: int
+    """1 for the first evaluation of the trial."""
+    updates: int
+    """Optimiser updates done so far."""
+    value: float
+    """What the search maximises: the aggregate of `accuracy` over the dev languages."""
+    accuracy: Mapping[str, float]
+    """Dev accuracy in [0, 1] by language: the dev languages, and others if asked for."""
+    train_loss: float
+    """Mean training loss since the previous evaluation, in nats."""
+    forward_equivalents: float
+    """Training cost so far, in forward passes of one example: plain step 3, PGD step 3 + 2K."""
+    seconds: float
+    """Wall time of the trial so far, in seconds."""
+    time: float
+    """Unix time at which the evaluation ended, in seconds."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-serialisable dict; `from_json` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Return the evaluation that `to_json` wrote."""
+        return cls(**record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZeroShot:
+    """Accuracy in every language of the task, by a model trained on the source language."""
+
+    accuracy: Mapping[str, float]
+    """Accuracy in [0, 1] by language, source language included."""
+    source_language: str
+    dev_languages: tuple[str, ...]
+    """The languages that chose between trials: not zero-shot in the strict sense."""
+    split: str = "dev"
+
+    @property
+    def target_languages(self) -> tuple[str, ...]:
+        """All languages but the source."""
+        return tuple(language for language in self.accuracy if language != self.source_language)
+
+    @property
+    def held_out_languages(self) -> tuple[str, ...]:
+        """Target languages that took no part in selection."""
+        return tuple(lang for lang in self.target_languages if lang not in self.dev_languages)
+
+    @property
+    def source_accuracy(self) -> float:
+        """Accuracy in the language of the training data."""
+        return self.accuracy[self.source_language]
+
+    @property
+    def target_mean(self) -> float:
+        """Mean accuracy over all target languages (NaN without any)."""
+        return self._mean(self.target_languages)
+
+    @property
+    def held_out_mean(self) -> float:
+        """Mean accuracy over held-out target languages: the zero-shot figure (NaN without any)."""
+        return self._mean(self.held_out_languages)
+
+    @property
+    def worst_language(self) -> str | None:
+        """The target language with the lowest accuracy, or None without targets."""
+        return min(self.target_languages, key=lambda lang: self.accuracy[lang], default=None)
+
+    def _mean(self, languages: tuple[str, ...]) -> float:
+        if not languages:
+            return float("nan")
+        return sum(self.accuracy[language] for language in languages) / len(languages)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-serialisable dict; `from_json` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Return the result that `to_json` wrote."""
+        return cls(**{**record, "dev_languages": tuple(record["dev_languages"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRecord:
+    """Everything that is known about one trial; rebuilt from the journal at any time."""
+
+    number: int
+    configuration: Configuration
+    """The parameters as searched (relative units unless the study says otherwise)."""
+    state: TrialState
+    reason: str | None = None
+    """Why the trial failed or was stopped, in one line."""
+    is_baseline: bool = False
+    """Trial 0 (or its retry): plain fine-tuning at default parameters."""
+    absolute: Mapping[str, float] = field(default_factory=dict)
+    """Absolute values of the relative parameters: learning_rate, sigma, radius (after start)."""
+    evaluations: tuple[Evaluation, ...] = ()
+    zero_shot: ZeroShot | None = None
+    """Dev accuracy of every language; only for trials that ran to their end."""
+    started: float | None = None
+    """Unix time in seconds."""
+    ended: float | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The last evaluation's value, or None before the first."""
+        return self.evaluations[-1].value if self.evaluations else None
+
+    @property
+    def forward_equivalents(self) -> float:
+        """Training cost so far (0 before the first evaluation)."""
+        return self.evaluations[-1].forward_equivalents if self.evaluations else 0.0

@@ -1,0 +1,1 @@
+"""The search: Ray Tune executes, Optuna proposes and stops, the journal remembers."""

@@ -1,0 +1,167 @@
+"""Ray: started on this machine or joined, and asked what it has room for."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rxtune.errors import ClusterError
+from rxtune.search.options import SearchOptions
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # verbose=0 alone still prints
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the new behaviour, without its warning
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # 300 KB of driver memory a trial
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the tuner has its own: it must tell the trials
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the journal remembers, Ray does not
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+"""Environment that keeps Ray quiet and out of the journal's business."""
+
+PROBE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What trials run on."""
+
+    workers: int
+    """Trials at a time."""
+    cpus_per_trial: float
+    gpus_per_trial: float
+    nodes: int
+    can_grow: bool
+    """Whether an autoscaler may add nodes."""
+
+
+@contextmanager
+def ray_running(options: SearchOptions) -> Iterator[None]:
+    """Start Ray on this machine, or join the cluster at `options.address`; leave it at the end.
+
+    Raises:
+        ClusterError: there is no cluster at the address, or Ray does not start.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    _require_reachable(options.address)
+    local = {"address": "local", "include_dashboard": False}
+    try:
+        ray.init(
+            **(local if options.address is None else {"address": options.address}),
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
+        raise _unreachable(options.address, str(error).strip().partition("\n")[0]) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _require_reachable(address: str | None) -> None:
+    """Refuse an address at once that nothing answers at; Ray itself would retry for long."""
+    if address in (None, "auto", "local"):
+        return
+    if "://" in address:
+        raise ClusterError(
+            f"--address: must be host:port or auto, got {address!r}; the driver runs on the"
+            " cluster's head node: `ray exec cluster/gpu.yaml 'rxtune search … --address auto'`"
+        )
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ClusterError(f"--address: must be host:port or auto, got {address!r}")
+    try:
+        socket.create_connection((host, int(port)), PROBE_SECONDS).close()
+    except OSError as error:
+        raise _unreachable(address, str(error)) from error
+
+
+def _unreachable(address: str | None, why: str) -> ClusterError:
+    if address is None:
+        return ClusterError(f"Ray does not start on this machine: {why}")
+    return ClusterError(
+        f"--address: no Ray cluster at {address!r} ({why}); on the head node `ray status` shows"
+        " it, and without --address the search runs on this machine alone"
+    )
+
+
+def measure_capacity(options: SearchOptions) -> Capacity:
+    """Return how many trials fit at a time, of those that were asked for.
+
+    Raises:
+        ClusterError: a trial asks for more than any node has or could ever have.
+    """
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    grown = _largest_after_growth()
+    n_gpus = max(_most(nodes, "GPU"), grown.get("GPU", 0.0))
+    gpus = options.gpus_per_trial
+    if gpus is None:
+        gpus = 1.0 if n_gpus >= 1 else 0.0
+    for flag, kind, asked in (
+        ("--gpus-per-trial", "GPU", gpus),
+        ("--cpus-per-trial", "CPU", options.cpus_per_trial),
+    ):
+        _require_room(flag, kind, asked, nodes, grown, options.address)
+    fitting = sum(_fitting(node, options.cpus_per_trial, gpus) for node in nodes)
+    workers = options.workers or max(1, fitting)
+    return Capacity(
+        # More than fit would only wait, proposed before the results they should learn from.
+        workers=workers if grown else max(1, min(workers, fitting)),
+        cpus_per_trial=options.cpus_per_trial,
+        gpus_per_trial=gpus,
+        nodes=len(nodes),
+        can_grow=bool(grown),
+    )
+
+
+def _largest_after_growth() -> dict[str, float]:
+    """Return per resource the most that a node the autoscaler may add has; empty without one."""
+    from ray._private.state import state
+
+    config = state.get_cluster_config()
+    if config is None:
+        return {}
+    largest: dict[str, float] = {}
+    for group in config.node_group_configs:
+        if group.max_count != 0:
+            for kind, amount in group.resources.items():
+                largest[kind] = max(largest.get(kind, 0.0), float(amount))
+    return largest
+
+
+def _require_room(
+    flag: str,
+    kind: str,
+    asked: float,
+    nodes: list[dict[str, float]],
+    grown: dict[str, float],
+    address: str | None,
+) -> None:
+    most = max(_most(nodes, kind), grown.get(kind, 0.0))
+    if asked <= most:
+        return
+    where = "this machine has" if address is None else "the largest node of the cluster has"
+    advice = "leave the flag out to train on the CPU" if most == 0 else f"ask for at most {most:g}"
+    raise ClusterError(f"{flag}: {asked:g} {kind} asked for, but {where} {most:g}; {advice}")
+
+
+def _most(nodes: list[dict[str, float]], kind: str) -> float:
+    return max((node.get(kind, 0.0) for node in nodes), default=0.0)
+
+
+def _fitting(node: dict[str, float], cpus: float, gpus: float) -> int:
+    rooms = [
+        node.get(kind, 0.0) / asked for kind, asked in (("CPU", cpus), ("GPU", gpus)) if asked > 0
+    ]
+    return math.floor(min(rooms) + 1e-9) if rooms else 1

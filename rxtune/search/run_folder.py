@@ -1,0 +1,164 @@
+"""The folder of a run: `runs/<name>/`, what lies in it, and when it may be used."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from rxtune.errors import StudyError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlaces:
+    """Where a run keeps what lies outside its folder; decided at its start."""
+
+    search_id: str
+    """Tells this search from all others in MLflow."""
+    tracking_uri: str
+    storage: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The paths of a run; creates nothing until `create`."""
+
+    path: Path
+
+    @classmethod
+    def new(cls, root: Path, name: str) -> Self:
+        """Return the folder for a run that must not exist yet.
+
+        Raises:
+            StudyError: the name leaves the folder, is taken, or `root` cannot be written.
+        """
+        folder = cls._named(root, name)
+        if folder.journal.exists():
+            raise StudyError(
+                f"--name: {folder.path} holds a search already; continue it with"
+                f" `rxtune search --name {name} --resume`, or choose another name"
+            )
+        _require_writable(folder.path)
+        return folder
+
+    @classmethod
+    def existing(cls, root: Path, name: str) -> Self:
+        """Return the folder of a run that must exist.
+
+        Raises:
+            StudyError: there is no such run.
+        """
+        folder = cls._named(root, name)
+        if not folder.journal.exists():
+            raise StudyError(_no_such_run(root, name))
+        return folder
+
+    @classmethod
+    def _named(cls, root: Path, name: str) -> Self:
+        if not _NAME.fullmatch(name):
+            raise StudyError(
+                f"--name: must be letters, digits, '.', '_' and '-', beginning with a letter or"
+                f" digit, got {name!r}; a run stays inside {root}/"
+            )
+        return cls((root / name).absolute())
+
+    @property
+    def journal(self) -> Path:
+        """The one source of truth."""
+        return self.path / "journal.log"
+
+    @property
+    def study(self) -> Path:
+        """The resolved study, for people; it can be given back to `rxtune search`."""
+        return self.path / "study.yaml"
+
+    @property
+    def best(self) -> Path:
+        """The best model, as `transformers` loads it."""
+        return self.path / "best"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where trials keep their state, unless `--storage` says otherwise."""
+        return self.path / "checkpoints"
+
+    @property
+    def failures(self) -> Path:
+        """Tracebacks of failed trials, one file each."""
+        return self.path / "failures"
+
+    def create(self, study_yaml: str, places: RunPlaces) -> None:
+        """Make the folder with everything but the journal, which makes it a run.
+
+        Raises:
+            StudyError: the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.study.write_text(study_yaml, encoding="utf-8")
+            self._places.write_text(json.dumps(asdict(places), indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise _not_writable(self.path, error) from error
+
+    def places(self) -> RunPlaces:
+        """Return where the run keeps the rest.
+
+        Raises:
+            StudyError: the file that says so is missing or damaged.
+        """
+        try:
+            return RunPlaces(**json.loads(self._places.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise StudyError(
+                f"{self._places}: must say where the run keeps its results, but cannot be read"
+                f" ({error}); restore the file from a backup or start a new search"
+            ) from error
+
+    @property
+    def _places(self) -> Path:
+        return self.path / "places.json"
+
+
+def default_name(root: Path, stem: str) -> str:
+    """Return a free name made of the space file's stem and the date: `rs-1122-0931`."""
+    base = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "search"
+    name = f"{base}-{time.strftime('%m%d-%H%M')}"
+    taken, count = name, 1
+    while (root / taken).exists():
+        count += 1
+        taken = f"{name}-{count}"
+    return taken
+
+
+def _no_such_run(root: Path, name: str) -> str:
+    from rxtune.config import did_you_mean
+
+    runs = sorted(path.parent.name for path in root.glob("*/journal.log"))
+    hint = did_you_mean(name, runs) or (
+        f"there are {', '.join(runs)}" if runs else "there is none"
+    )
+    return f"--name: no run {name!r} in {root.absolute()}; {hint}; start it without --resume"
+
+
+def _require_writable(path: Path) -> None:
+    """Refuse a place in which the folder could not be made, without making it."""
+    parent = path
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir():
+        raise _not_writable(path, NotADirectoryError(f"{parent} is not a folder"))
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise _not_writable(path, PermissionError(f"no permission to write in {parent}"))
+
+
+def _not_writable(path: Path, error: OSError) -> StudyError:
+    return StudyError(
+        f"{path}: the run's folder must be writable, but is not ({error}); change the"
+        " permissions, free the disk, or choose another place with --runs"
+    )

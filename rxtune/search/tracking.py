@@ -1,0 +1,49 @@
+"""What MLflow is told about a search when it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rxtune.track import Tracker, git_commit, versions
+
+if TYPE_CHECKING:
+    from rxtune.search.tuner import SearchView
+    from rxtune.search.workload import Workload
+
+
+def describe_start(tracker: Tracker, view: SearchView, workload: Workload) -> None:
+    """Write parameters, versions and the study to the parent run.
+
+    Raises:
+        TrackingError: MLflow refuses or does not answer.
+    """
+    study = view.study
+    params = {
+        "task": study.task,
+        "encoder": view.encoder,
+        "source_language": view.task.source_language,
+        "dev_languages": ", ".join(view.dev_languages),
+        "units": study.units,
+        "unit_m": f"{workload.unit:.6g}",
+        "default_learning_rate": f"{workload.learning_rate:g}",
+        "epochs": f"{workload.epochs:g}",
+        "batch_size": str(workload.batch_size),
+        "sampler": study.search.sampler,
+        "trials": str(study.search.trials),
+        "seed": str(study.search.seed),
+        "workers": str(view.capacity.workers),
+    }
+    tags = {f"version.{name}": version for name, version in versions().items()}
+    commit = git_commit(Path.cwd())
+    if commit:
+        tags["mlflow.source.git.commit"] = commit
+    tracker.start(params, tags, study.to_yaml(), _description(view))
+
+
+def _description(view: SearchView) -> str:
+    return (
+        f"**rxtune search `{view.name}`**: {view.study.search.trials} trials of robust fine-tuning"
+        f" of `{view.encoder}` on `{view.study.task}`, chosen by dev accuracy in"
+        f" {', '.join(view.dev_languages)}. It is running; the result will stand here."
+    )

@@ -1,0 +1,301 @@
+"""The search: everything is checked, then started, then Ray Tune's loop runs to its end."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rxtune.config import Study
+from rxtune.data import Task
+from rxtune.errors import AllTrialsFailedError
+from rxtune.results import TrialRecord, TrialState
+from rxtune.search.cluster import Capacity, measure_capacity, ray_running
+from rxtune.search.decisions import SearchStudy
+from rxtune.search.director import Director
+from rxtune.search.models import ModelStore
+from rxtune.search.plan import Plan
+from rxtune.search.run_folder import RunPlaces
+from rxtune.search.tracking import describe_start
+from rxtune.search.workload import Workload, prepare
+from rxtune.track import Tracker, resolve_uri
+from rxtune.track.store import connect
+
+RETRIES = 2
+"""How often a trial whose worker is lost is given to another one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchView:
+    """What a spectator may look at while the search runs, from any thread."""
+
+    name: str
+    study: Study
+    task: Task
+    dev_languages: tuple[str, ...]
+    encoder: str
+    capacity: Capacity
+    folder: Path
+    tracking_uri: str
+    forecast: float
+    """Cost of one plain trial that runs to its end, in forward-equivalents."""
+    dev_examples: int
+    """Examples behind a dev score, all dev languages together."""
+    records: Callable[[], list[TrialRecord]]
+    began: float
+    """`time.monotonic()` at the start of the first trial."""
+    recovered: str | None
+    """What a crash had left half-written, if anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """How a search ended."""
+
+    view: SearchView
+    records: tuple[TrialRecord, ...]
+    interrupted: bool
+    seconds: float
+    """Wall time of the trials, without Ray's start and end."""
+    best_model: Path | None
+    problems: tuple[str, ...]
+    """What MLflow did not take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """What the search leaves on its parent run in MLflow."""
+
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    description: str
+    """Markdown."""
+    artifacts: Mapping[str, str]
+    """Text by file name."""
+
+
+Watch = Callable[[SearchView], AbstractContextManager[None]]
+
+
+def run_search(
+    plan: Plan, *, watch: Watch, conclude: Callable[[SearchResult], Conclusion]
+) -> SearchResult:
+    """Run or resume a search and return its result.
+
+    Args:
+        plan: from `make_plan`.
+        watch: entered when the first trial starts and left after the last one.
+        conclude: what MLflow shows of the whole search.
+
+    Raises:
+        StudyError: the journal is damaged or in use.
+        DataError: malformed data.
+        ModelError: the encoder does not load.
+        ClusterError: Ray or the resources are not there.
+        TrackingError: MLflow cannot be reached.
+        AllTrialsFailedError: no trial gave a result.
+    """
+    with ExitStack() as stack:
+        decisions = None
+        if plan.options.resume:
+            decisions = stack.enter_context(_reopen(plan))
+            plan = replace(plan, study=decisions.study)
+        places = plan.folder.places() if decisions else _new_places(plan)
+        with _everything_ready(plan, places) as (workload, capacity):
+            return _run(plan, places, decisions, workload, capacity, watch, conclude)
+
+
+def _reopen(plan: Plan) -> SearchStudy:
+    decisions = SearchStudy.open(plan.folder.journal)
+    if plan.study.search.trials > decisions.trials_total:
+        decisions.extend(plan.study.search.trials)
+    return decisions
+
+
+@contextmanager
+def _everything_ready(plan: Plan, places: RunPlaces) -> Iterator[tuple[Workload, Capacity]]:
+    """Start Ray while the data is read and MLflow's store made: each of them takes seconds."""
+    with ThreadPoolExecutor(2) as pool, ExitStack() as stack:
+        loading = pool.submit(
+            prepare, plan.study, plan.task, plan.dev_languages, plan.encoder_folder
+        )
+        store = pool.submit(connect, places.tracking_uri, plan.options.experiment)
+        stack.enter_context(ray_running(plan.options))
+        capacity = measure_capacity(plan.options)
+        store.result()
+        yield loading.result(), capacity
+
+
+def _run(
+    plan: Plan,
+    places: RunPlaces,
+    decisions: SearchStudy | None,
+    workload: Workload,
+    capacity: Capacity,
+    watch: Watch,
+    conclude: Callable[[SearchResult], Conclusion],
+) -> SearchResult:
+    models = ModelStore(places.storage, plan.folder.best)
+    tracker = Tracker.open(
+        places.tracking_uri,
+        experiment=plan.options.experiment,
+        run_name=plan.options.name,
+        search_id=places.search_id,
+    )
+    with ExitStack() as stack:
+        stack.callback(tracker.close)
+        if decisions is None:
+            models.require_writable()
+            plan.folder.create(plan.study.to_yaml(), places)
+            decisions = stack.enter_context(SearchStudy.create(plan.folder.journal, plan.study))
+        director = Director(
+            decisions=decisions,
+            tracker=tracker,
+            models=models,
+            workload=workload,
+            tokenizer_folder=plan.encoder_folder,
+            threads=max(1, int(capacity.cpus_per_trial)),
+            failures=plan.folder.failures,
+        )
+        view = _view(plan, decisions, workload, capacity, tracker.uri)
+        describe_start(tracker, view, workload)
+        director.make_up()
+        with _listening_to_signals(director), watch(view):
+            _tune(director, workload, capacity)
+            if director.error is not None:
+                raise director.error
+            director.end_running()
+        result = SearchResult(
+            view=view,
+            records=tuple(decisions.records()),
+            interrupted=director.interrupted,
+            seconds=time.monotonic() - view.began,
+            best_model=plan.folder.best if models.crowned is not None else None,
+            problems=(),
+        )
+        end = conclude(result)
+        tracker.search_ended(
+            _state(director, result),
+            metrics=end.metrics,
+            tags=end.tags,
+            description=end.description,
+            artifacts=end.artifacts,
+        )
+        tracker.close()
+        _require_a_result(director, result)
+        return replace(result, problems=tuple(tracker.problems))
+
+
+def _new_places(plan: Plan) -> RunPlaces:
+    storage = plan.options.storage
+    return RunPlaces(
+        search_id=f"{plan.options.name}-{uuid.uuid4().hex[:12]}",
+        tracking_uri=resolve_uri(plan.options.tracking_uri),
+        storage=f"{storage.rstrip('/')}/{plan.options.name}" if storage
+        else str(plan.folder.checkpoints),
+    )  # fmt: skip
+
+
+def _view(
+    plan: Plan, decisions: SearchStudy, workload: Workload, capacity: Capacity, uri: str
+) -> SearchView:
+    return SearchView(
+        name=plan.options.name,
+        study=decisions.study,
+        task=plan.task,
+        dev_languages=plan.dev_languages,
+        encoder=plan.encoder,
+        capacity=capacity,
+        folder=plan.folder.path,
+        tracking_uri=uri,
+        forecast=3.0 * workload.train.num_rows * workload.epochs,
+        dev_examples=sum(workload.dev[lang].num_rows for lang in plan.dev_languages),
+        records=decisions.records,
+        began=time.monotonic(),
+        recovered=decisions.recovered,
+    )
+
+
+def _tune(director: Director, workload: Workload, capacity: Capacity) -> None:
+    """Run Ray Tune's loop until the director has no more trials or says to end."""
+    from ray import tune
+
+    from rxtune.search.adapters import JournalScheduler, JournalSearcher, StopWhenTold
+    from rxtune.search.trial import run_trial
+
+    trainable = tune.with_resources(
+        tune.with_parameters(run_trial, workload=workload),
+        {"cpu": capacity.cpus_per_trial, "gpu": capacity.gpus_per_trial},
+    )
+    # Ray insists on a folder for its own state; nothing in it is ever read.
+    with tempfile.TemporaryDirectory(prefix="rxtune-ray-") as scratch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                search_alg=JournalSearcher(director),
+                scheduler=JournalScheduler(director),
+                num_samples=-1,
+                max_concurrent_trials=capacity.workers,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                name="search",
+                storage_path=scratch,
+                stop=StopWhenTold(director),
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=RETRIES),
+                callbacks=[],
+            ),
+        ).fit()
+
+
+@contextmanager
+def _listening_to_signals(director: Director) -> Iterator[None]:
+    """Turn the first Ctrl-C or SIGTERM into a clean end; a second one is not held up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = {kind: signal.getsignal(kind) for kind in kinds}
+
+    def handle(number: int, frame: Any) -> None:
+        director.interrupt()
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+    for kind in kinds:
+        signal.signal(kind, handle)
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+def _state(director: Director, result: SearchResult) -> str:
+    if result.interrupted:
+        return "interrupted"
+    finished = any(record.state is TrialState.FINISHED for record in result.records)
+    return "finished" if finished and director.hopeless is None else "failed"
+
+
+def _require_a_result(director: Director, result: SearchResult) -> None:
+    finished = any(record.state is TrialState.FINISHED for record in result.records)
+    if finished or result.interrupted:
+        return
+    failed = [r for r in result.records if r.state is TrialState.FAILED]
+    why = director.hopeless or f"{len(failed)} of {len(result.records)} trials failed"
+    raise AllTrialsFailedError(
+        f"{result.view.name}: no trial gave a result; {why}; tracebacks lie in"
+        f" {result.view.folder / 'failures'}"
+    )

@@ -1,0 +1,135 @@
+"""What MLflow is told about one trial: a pure function of its record."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+
+from mlflow.entities import Metric
+
+from rxtune.results import Evaluation, TrialRecord, TrialState
+
+SEARCH_TAG = "rxtune.search_id"
+TRIAL_TAG = "rxtune.trial"
+
+# MLflow names hold word characters, `.`, `-`, space and `/`, which would make another section.
+_UNNAMEABLE = re.compile(r"[^\w.\- ]")
+
+_RUN_STATUS: Mapping[str, str] = {
+    "running": "RUNNING",
+    "finished": "FINISHED",
+    # An early stop is a decision, not a fault.
+    "stopped": "FINISHED",
+    "interrupted": "KILLED",
+    "failed": "FAILED",
+}
+
+
+def run_name(record: TrialRecord) -> str:
+    """Return the name of a trial's run, such as `t07 rs_rp`."""
+    return f"t{record.number:02d} {record.configuration.method}"
+
+
+def state_of(record: TrialRecord) -> str:
+    """Return the state as MLflow shows it: `interrupted` is told apart from `failed`."""
+    if record.state is TrialState.FAILED and (record.reason or "").startswith("interrupted"):
+        return "interrupted"
+    return record.state.value
+
+
+def run_status(state: str) -> str:
+    """Return MLflow's word for a state of a trial or a search."""
+    return _RUN_STATUS[state]
+
+
+def params(record: TrialRecord) -> dict[str, str]:
+    """Return the parameters the trial's method reads, as searched and `absolute_…`.
+
+    Searched values keep every digit: they can be trained again. Absolute ones are measured and
+    get six, so that the last bit of another machine does not read as another value.
+    """
+    searched = {name: str(value) for name, value in record.configuration.searched().items()}
+    absolute = {f"absolute_{name}": f"{value:.6g}" for name, value in record.absolute.items()}
+    return searched | absolute
+
+
+def tags(record: TrialRecord) -> dict[str, str]:
+    """Return the trial's tags; `reason` is empty rather than absent, so that it can be cleared."""
+    zero_shot = record.zero_shot
+    found = {
+        "state": state_of(record),
+        "reason": record.reason or "",
+    }
+    if record.is_baseline:
+        found["baseline"] = "true"
+    if zero_shot is not None and zero_shot.worst_language is not None:
+        found["worst_language"] = zero_shot.worst_language
+    return found
+
+
+def metrics(record: TrialRecord | None, evaluations: Iterable[Evaluation] = ()) -> list[Metric]:
+    """Return the metrics of all evaluations, and of the end if there was one.
+
+    Key, step, timestamp and value come from the journal alone. MLflow keeps one point for each
+    such quadruple, so writing them again adds nothing.
+    """
+    journalled = record.evaluations if record is not None else ()
+    by_number = {evaluation.number: evaluation for evaluation in (*journalled, *evaluations)}
+    found = [
+        metric for number in sorted(by_number) for metric in evaluation_metrics(by_number[number])
+    ]
+    return found if record is None else found + _end_metrics(record)
+
+
+def evaluation_metrics(evaluation: Evaluation) -> list[Metric]:
+    """Return one evaluation as metrics at step = updates.
+
+    Updates, because a learning curve is read over training, and because all evaluations of a
+    trial lie at equal distances on it. The cost is a metric of its own, which MLflow's charts
+    accept as their x-axis, and which as a step would put PGD trials beside the others.
+    """
+    values = {
+        "dev_accuracy": evaluation.value,
+        **_by_language("dev_accuracy", evaluation.accuracy),
+        "train_loss": evaluation.train_loss,
+        "forward_equivalents": evaluation.forward_equivalents,
+    }
+    return _at(values, evaluation.time, evaluation.updates)
+
+
+def _end_metrics(record: TrialRecord) -> list[Metric]:
+    # An interrupted trial is taken up again by a resume: its end is not yet known.
+    if record.ended is None or state_of(record) in ("running", "interrupted"):
+        return []
+    values: dict[str, float] = {}
+    if record.started is not None:
+        values["duration_seconds"] = record.ended - record.started
+    if (zero_shot := record.zero_shot) is not None:
+        values |= _by_language("zero_shot", zero_shot.accuracy)
+        values["target_mean"] = zero_shot.target_mean
+        values["held_out_mean"] = zero_shot.held_out_mean
+        values["source_accuracy"] = zero_shot.source_accuracy
+        if zero_shot.worst_language is not None:
+            values["worst_language_accuracy"] = zero_shot.accuracy[zero_shot.worst_language]
+    updates = record.evaluations[-1].updates if record.evaluations else 0
+    return _at(values, record.ended, updates)
+
+
+def _by_language(group: str, accuracy: Mapping[str, float]) -> dict[str, float]:
+    """Name metrics `group/language`: MLflow's charts make a section of what is before the `/`."""
+    return {f"{group}/{_UNNAMEABLE.sub('_', lang)}": value for lang, value in accuracy.items()}
+
+
+def _at(values: Mapping[str, float], time: float, step: int) -> list[Metric]:
+    """Return finite values as metrics: MLflow would draw NaN as 0 and infinity as 1.8e308."""
+    return [
+        Metric(key=key, value=float(value), timestamp=milliseconds(time), step=step)
+        for key, value in values.items()
+        if math.isfinite(value)
+    ]
+
+
+def milliseconds(time: float) -> int:
+    """Return a Unix time in seconds as MLflow counts it."""
+    return round(time * 1000)

@@ -1,0 +1,183 @@
+"""The training loop: evaluate, save, tell; then one step after another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from rxtune.data.order import TrainingOrder, count_updates
+from rxtune.errors import DivergedError, StudyError
+from rxtune.results import Evaluation
+from rxtune.train.batches import TokenTable, to_device
+from rxtune.train.checkpoint import TrainingState, load_checkpoint, save_checkpoint
+from rxtune.train.cpu import fast_on_cpu
+from rxtune.train.encoder import enable_gradient_checkpointing
+from rxtune.train.evaluate import evaluate
+from rxtune.train.settings import TrainSettings
+from rxtune.train.step import robust_step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FineTuned:
+    """What a training run cost and gave; the weights are in the model that was handed in."""
+
+    forward_equivalents: float
+    """In forward passes of one example: plain step 3, PGD step 3 + 2K."""
+    seconds: float
+    """Wall time, evaluations included, over all parts of a resumed run."""
+    updates: int
+    evaluations: tuple[Evaluation, ...]
+
+
+def fine_tune(
+    model: PreTrainedModel,
+    train_table: pa.Table,
+    dev_tables: Mapping[str, pa.Table],
+    settings: TrainSettings,
+    *,
+    pad_id: int,
+    on_evaluation: Callable[[Evaluation], None],
+    aggregate: Callable[[Mapping[str, float]], float],
+    checkpoint_folder: str | None = None,
+    resume: bool = True,
+    device: torch.device | str = "cpu",
+) -> FineTuned:
+    """Train the model in place, and tell of every evaluation.
+
+    At an evaluation the order is: evaluate, save the checkpoint (which holds the evaluation),
+    call back. A resumed run calls back first with every evaluation that its checkpoint holds:
+    whoever listens may have missed the last one.
+
+    Args:
+        model: The classifier, from `build_model`; moved to `device`.
+        train_table: Tokenised training data.
+        dev_tables: Language -> tokenised dev split.
+        settings: How to train.
+        pad_id: Token id of padding.
+        on_evaluation: Called with every evaluation; what it raises ends the run.
+        aggregate: Makes the evaluation's value from the accuracy by language.
+        checkpoint_folder: Path or URI where the run keeps its one checkpoint; None: nowhere.
+        resume: Whether to go on from a checkpoint that lies there.
+        device: Where to train.
+
+    Raises:
+        DivergedError: Loss or gradient is not finite.
+        DataError: A table or the checkpoint is malformed or belongs to another run.
+        StudyError: There are more evaluations than updates.
+    """
+    began = time.perf_counter()
+    run = _Run(model, TokenTable(train_table, pad_id=pad_id), settings, torch.device(device))
+    stops = _evaluation_points(run.total, settings.evaluations)
+    with _own_random_state(run.device, settings.seed), fast_on_cpu(model, run.device):
+        if checkpoint_folder is not None and resume:
+            run.go_on_from(checkpoint_folder)
+        state = run.state
+        earlier = state.seconds_before
+        for evaluation in state.evaluations:
+            on_evaluation(evaluation)
+        for stop in stops[len(state.evaluations) :]:
+            train_loss = run.train_until(stop)
+            accuracy = evaluate(model, dev_tables, pad_id=pad_id)
+            evaluation = Evaluation(
+                number=len(state.evaluations) + 1,
+                updates=state.updates,
+                value=aggregate(accuracy),
+                accuracy=accuracy,
+                train_loss=train_loss,
+                forward_equivalents=state.forward_equivalents,
+                seconds=earlier + time.perf_counter() - began,
+                time=time.time(),
+            )
+            state.evaluations.append(evaluation)
+            if checkpoint_folder is not None:
+                run.save(checkpoint_folder)
+            on_evaluation(evaluation)
+    return FineTuned(
+        forward_equivalents=state.forward_equivalents,
+        seconds=earlier + time.perf_counter() - began,
+        updates=state.updates,
+        evaluations=tuple(state.evaluations),
+    )
+
+
+class _Run:
+    """A model in training with what belongs to it: optimiser, noise, data and place."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokens: TokenTable,
+        settings: TrainSettings,
+        device: torch.device,
+    ) -> None:
+        nn.Module.to(model, device).train()
+        if settings.gradient_checkpointing:
+            enable_gradient_checkpointing(model)
+        self.model, self.tokens, self.settings, self.device = model, tokens, settings, device
+        size = settings.batch_size
+        self.order = TrainingOrder(tokens.lengths, batch_size=size, seed=settings.seed)
+        self.total = count_updates(len(tokens), batch_size=size, epochs=settings.epochs)
+        self.optimiser = torch.optim.AdamW(
+            model.parameters(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        self.noise = torch.Generator(device).manual_seed(settings.seed)
+        self.state = TrainingState()
+
+    def train_until(self, stop: int) -> float:
+        """Do the updates up to number `stop`, and return their mean loss in nats."""
+        state, settings = self.state, self.settings
+        steps = stop - state.updates
+        # Summed on the device and read once: reading is a sync point.
+        loss_sum = torch.zeros((), device=self.device)
+        while state.updates < stop:
+            batch = to_device(self.tokens.batch(self.order.batch(state.updates)), self.device)
+            for group in self.optimiser.param_groups:
+                group["lr"] = settings.learning_rate * (1 - state.updates / self.total)
+            try:
+                loss_sum += robust_step(self.model, self.optimiser, batch, settings, self.noise)
+            except DivergedError as error:
+                raise DivergedError(
+                    f"update {state.updates + 1} of {self.total}: {error}"
+                ) from None
+            state.updates += 1
+            state.forward_equivalents += (
+                len(batch["labels"]) * settings.forward_equivalents_per_example
+            )
+        return loss_sum.item() / steps
+
+    def save(self, folder: str) -> None:
+        """Write a checkpoint of everything."""
+        save_checkpoint(folder, self.state, self.model, self.optimiser, self.noise, self.settings)
+
+    def go_on_from(self, folder: str) -> None:
+        """Take up the checkpoint in a folder, if there is one."""
+        found = load_checkpoint(folder, self.model, self.optimiser, self.noise, self.settings)
+        self.state = found or self.state
+
+
+def _evaluation_points(total: int, evaluations: int) -> list[int]:
+    """Return the numbers of updates after which to evaluate: equal shares, the last at the end."""
+    if evaluations > total:
+        raise StudyError(
+            f"training: there must be at least one update per evaluation, but there are {total} "
+            f"updates and {evaluations} evaluations; train longer or evaluate less often"
+        )
+    return [round(total * number / evaluations) for number in range(1, evaluations + 1)]
+
+
+@contextmanager
+def _own_random_state(device: torch.device, seed: int) -> Iterator[None]:
+    """Seed the global generators, which dropout draws from, and put them back afterwards."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

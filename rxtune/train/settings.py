@@ -1,0 +1,165 @@
+"""The settings of one training run, in absolute units, and the way there from a configuration."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from rxtune.config.configuration import Configuration
+from rxtune.errors import StudyError
+from rxtune.perturb import Perturbation, absolute_radius, absolute_sigma
+
+Precision = Literal["fp32", "bf16"]
+
+SMALLEST_BF16_RADIUS = 0.03
+"""Relative radius below which bf16 loses the effect of delta on the logits (off by 22 % there)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """How a model is fine-tuned; every value absolute."""
+
+    learning_rate: float
+    """Peak learning rate of AdamW; falls linearly to 0, without warm-up."""
+    epochs: float
+    """Passes over the training data; a fraction ends inside a pass."""
+    batch_size: int
+    """Examples per update."""
+    evaluations: int
+    """Evaluations at equal shares of the updates, the last one at the end."""
+    seed: int
+    """Seed of order, dropout and noise (the head's is given to `build_model`)."""
+    perturbation: Perturbation | None = None
+    """None: plain fine-tuning."""
+    perturbed_weight: float = 1.0
+    """w in (1 - w) · clean loss + w · perturbed loss."""
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    """Largest L2 norm of the gradient of all weights."""
+    precision: Precision = "fp32"
+    """`bf16`: forward passes under autocast; weights and noise stay fp32."""
+    gradient_checkpointing: bool = False
+    """Whether activations are recomputed in the backward pass, to save memory."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained with."""
+        for name in ("learning_rate", "epochs", "batch_size", "evaluations", "clip_norm"):
+            _require(name, getattr(self, name), "> 0", getattr(self, name) > 0)
+        _require("weight_decay", self.weight_decay, ">= 0", self.weight_decay >= 0)
+        weight = self.perturbed_weight
+        _require("perturbed_weight", weight, "in [0, 1]", 0 <= weight <= 1)
+        if self.precision not in ("fp32", "bf16"):
+            raise StudyError(
+                f"training: precision must be 'fp32' or 'bf16', but is {self.precision!r}"
+            )
+
+    @property
+    def is_robust(self) -> bool:
+        """Whether the perturbed loss takes any part in a step."""
+        return (
+            self.perturbation is not None
+            and not self.perturbation.is_identity
+            and self.perturbed_weight > 0
+        )
+
+    @property
+    def forward_equivalents_per_example(self) -> float:
+        """Cost of one example in one step: forward 1, backward to inputs 1, to weights 1."""
+        if not self.is_robust or self.perturbation is None:
+            return 3.0
+        inner = 2.0 * self.perturbation.pgd_steps if self.perturbation.is_adversarial else 0.0
+        return 3.0 + inner + (3.0 if self.perturbed_weight < 1 else 0.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-serialisable dict, equal for equal settings."""
+        return asdict(self)
+
+
+def resolve(
+    configuration: Configuration,
+    *,
+    units: Literal["relative", "absolute"],
+    unit: float,
+    width: int,
+    learning_rate: float,
+    epochs: float,
+    batch_size: int,
+    evaluations: int,
+    seed: int,
+    precision: Precision = "fp32",
+    gradient_checkpointing: bool = False,
+) -> TrainSettings:
+    """Return the absolute settings of a configuration.
+
+    Warns where bf16 is too coarse for the radius: the direction of ascent is right, but the
+    logits hardly see the step.
+
+    Args:
+        configuration: The trial's parameters, in the units of its study.
+        units: The units of the study.
+        unit: m, the median norm of the word embeddings (`measure_unit`).
+        width: H, the width of the word embeddings.
+        learning_rate: The encoder's own learning rate, on which the configuration's is a factor.
+        epochs: The task's default.
+        batch_size: The task's default.
+        evaluations: Evaluations per run.
+        seed: Seed of the run.
+        precision: Of the forward passes.
+        gradient_checkpointing: Whether activations are recomputed.
+
+    Raises:
+        StudyError: A value cannot be trained with.
+    """
+    perturbation = _perturbation(configuration, units, unit, width)
+    _warn_of_coarse_precision(perturbation, precision, unit, width)
+    factor = learning_rate if units == "relative" else 1.0
+    return TrainSettings(
+        learning_rate=configuration.learning_rate * factor,
+        epochs=epochs if configuration.epochs is None else configuration.epochs,
+        batch_size=batch_size if configuration.batch_size is None else configuration.batch_size,
+        evaluations=evaluations,
+        seed=seed,
+        perturbation=perturbation,
+        perturbed_weight=configuration.perturbed_weight,
+        precision=precision,
+        gradient_checkpointing=gradient_checkpointing,
+    )
+
+
+def _perturbation(
+    configuration: Configuration, units: str, unit: float, width: int
+) -> Perturbation | None:
+    """Return what the method perturbs with: it reads only its own parameters."""
+    chosen = configuration.searched()
+    norm = configuration.norm
+    sigma, radius = chosen.get("sigma", 0.0), chosen.get("radius", 0.0)
+    if units == "relative":
+        sigma = absolute_sigma(sigma, unit, width)
+        radius = absolute_radius(radius, unit, width, norm)
+    steps = chosen.get("pgd_steps", 0)
+    perturbation = Perturbation(
+        sigma=sigma, radius=radius, pgd_steps=steps, norm=norm, step_size=configuration.step_size
+    )
+    return None if perturbation.is_identity else perturbation
+
+
+def _warn_of_coarse_precision(
+    perturbation: Perturbation | None, precision: Precision, unit: float, width: int
+) -> None:
+    if precision != "bf16" or perturbation is None or not perturbation.is_adversarial:
+        return
+    relative = perturbation.radius / absolute_radius(1.0, unit, width, perturbation.norm)
+    if relative < SMALLEST_BF16_RADIUS * (1 - 1e-6):
+        warnings.warn(
+            f"training: under bf16 a relative radius of {relative:.3g} hardly reaches the logits "
+            f"(below {SMALLEST_BF16_RADIUS} their change is off by more than 22 %); use "
+            "precision fp32 or a larger radius",
+            stacklevel=3,
+        )
+
+
+def _require(name: str, value: float, rule: str, holds: bool) -> None:
+    if not (holds and math.isfinite(value)):
+        raise StudyError(f"training: {name} must be a finite number {rule}, but is {value}")

@@ -1,0 +1,38 @@
+"""Nearest names."""
+
+from __future__ import annotations
+
+import pytest
+
+from rxtune.config import METHODS, did_you_mean, nearest
+from rxtune.config.names import show
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("rsrp", "rs_rp"),
+        ("RS-RP", "rs_rp"),
+        ("standrad", "standard"),
+        ("smooth-adv", "smooth_adv"),
+    ],
+)
+def test_a_slip_finds_the_name_that_was_meant(typed, meant):
+    assert nearest(typed, METHODS) == meant
+    assert did_you_mean(typed, METHODS) == f"did you mean '{meant}'?"
+
+
+def test_without_a_near_name_all_are_listed():
+    assert nearest("qqq", METHODS) is None
+    assert did_you_mean("qqq", METHODS) == "valid: standard, rs_rp, adv, smooth_adv"
+
+
+def test_values_are_shown_as_yaml_and_cut():
+    assert [show(value) for value in (None, True, 1.5, "a", (1, "b"))] == [
+        "nothing",
+        "true",
+        "1.5",
+        "'a'",
+        "[1, 'b']",
+    ]
+    assert len(show("x" * 1000)) == 60

@@ -1,0 +1,121 @@
+"""Activity, order, configurations and start points of a space."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rxtune.config import (
+    METHODS,
+    READ_BY,
+    Choice,
+    Configuration,
+    Constant,
+    Int,
+    LogUniform,
+    Parameter,
+    Space,
+    Uniform,
+)
+from rxtune.errors import StudyError
+
+
+def space_of(*parameters: Parameter, units="relative") -> Space:
+    return Space({parameter.name: parameter for parameter in parameters}, units)
+
+
+FULL = space_of(
+    Parameter("sigma", LogUniform(0.1, 10.0), {"method": ("rs_rp", "smooth_adv")}),
+    Parameter("perturbed_weight", Choice((0.5, 1)), {"norm": ("l2",)}),
+    Parameter("norm", Choice(("linf", "l2"))),
+    Parameter("radius", Uniform(0, 0.2)),
+    Parameter("pgd_steps", Int(1, 3)),
+    Parameter("method", Choice(METHODS)),
+    Parameter("learning_rate", LogUniform(2.0, 8.0)),
+    Parameter("batch_size", Constant(16)),
+)
+
+
+def test_a_parameter_comes_after_the_method_and_after_those_its_when_names():
+    order = FULL.order
+    assert sorted(order) == sorted(FULL.parameters)
+    assert order[0] in {"method"}
+    assert order.index("norm") < order.index("perturbed_weight")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_without_a_when_a_parameter_is_active_where_its_method_reads_it(method):
+    for name in ("radius", "pgd_steps", "norm"):
+        assert FULL.is_active(name, {"method": method}) == (method in READ_BY[name])
+    assert FULL.is_active("learning_rate", {"method": method})
+    assert FULL.is_active("method", {})
+
+
+def test_a_condition_on_an_inactive_parameter_does_not_hold():
+    assert FULL.is_active("perturbed_weight", {"method": "adv", "norm": "l2"})
+    assert not FULL.is_active("perturbed_weight", {"method": "adv", "norm": "linf"})
+    assert not FULL.is_active("perturbed_weight", {"method": "rs_rp", "norm": "l2"})
+
+
+def test_what_the_method_does_not_read_stays_neutral():
+    chosen = {"method": "standard", "sigma": 1.0, "radius": 0.1, "learning_rate": 3}
+    configuration = FULL.configuration(chosen)
+    assert configuration == Configuration(learning_rate=3.0, batch_size=16)
+    assert isinstance(configuration.learning_rate, float)
+
+
+def test_constants_need_not_be_chosen():
+    space = space_of(Parameter("method", Constant("rs_rp")), Parameter("sigma", Constant(1)))
+    assert space.is_active("sigma", {})
+    assert space.configuration({}) == Configuration(method="rs_rp", sigma=1.0)
+    assert space.methods == ("rs_rp",)
+
+
+def test_the_start_points_are_the_baseline_and_one_typical_trial_per_other_method():
+    linf = {"norm": "linf", "radius": 0.1, "pgd_steps": 1}
+    common = {"learning_rate": 2.0, "batch_size": 16}
+    assert FULL.start_points() == [
+        Configuration(**common),
+        Configuration(method="rs_rp", sigma=pytest.approx(1.0), **common),
+        Configuration(method="adv", **linf, **common),
+        Configuration(method="smooth_adv", sigma=pytest.approx(1.0), **linf, **common),
+    ]
+
+
+def test_the_baseline_stands_even_where_the_space_has_no_plain_fine_tuning():
+    space = space_of(
+        Parameter("method", Choice(("rs_rp",))),
+        Parameter("sigma", Constant(1.0)),
+        Parameter("learning_rate", LogUniform(0.3, 3.0)),
+    )
+    assert [point.method for point in space.start_points()] == ["standard", "rs_rp"]
+    assert space.start_points()[0].learning_rate == 1.0
+
+
+def test_an_absolute_learning_rate_starts_in_the_middle_of_its_domain():
+    rate = Parameter("learning_rate", LogUniform(1e-5, 1e-3))
+    space = space_of(Parameter("method", Constant("standard")), rate, units="absolute")
+    assert space.start_points()[0].learning_rate == pytest.approx(1e-4)
+
+
+@given(st.permutations(list(FULL.parameters)), st.sampled_from(METHODS))
+def test_the_order_of_the_file_does_not_change_what_is_active(names, method):
+    space = Space({name: FULL.parameters[name] for name in names})
+    chosen = {"method": method, "norm": "l2"}
+    active = {name for name in space.order if space.is_active(name, chosen)}
+    assert active == {name for name in FULL.order if FULL.is_active(name, chosen)}
+    assert space == FULL
+
+
+def test_a_space_travels_to_a_worker():
+    assert pickle.loads(pickle.dumps(FULL)) == FULL
+
+
+def test_a_space_made_in_python_is_checked_as_a_file_is():
+    with pytest.raises(StudyError, match=r"(?s)space\.method: rs_rp needs sigma.*space\.radius"):
+        space_of(Parameter("method", Constant("rs_rp")), Parameter("radius", Constant(0.1)))
+    with pytest.raises(StudyError, match=r"space\.x: holds the parameter method"):
+        Space({"method": FULL.parameters["method"], "x": FULL.parameters["method"]})

@@ -1,0 +1,85 @@
+"""The order of training examples."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rxtune.data.order import TrainingOrder, batch_order, count_updates
+
+LENGTHS = np.random.default_rng(0).integers(5, 40, 1000)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 500), st.integers(1, 40), st.integers(0, 2**31), st.integers(0, 5))
+def test_every_example_occurs_once_per_epoch(
+    examples: int, batch_size: int, seed: int, epoch: int
+) -> None:
+    lengths = np.random.default_rng(seed).integers(1, 9, examples)
+    batches = batch_order(lengths, batch_size=batch_size, seed=seed, epoch=epoch)
+    assert sorted(np.concatenate(batches)) == list(range(examples))
+    assert len(batches) == math.ceil(examples / batch_size)
+    assert max(map(len, batches)) <= batch_size
+
+
+def test_the_order_depends_on_seed_and_epoch_alone() -> None:
+    def order(seed: int, epoch: int) -> list[int]:
+        return [
+            int(n) for b in batch_order(LENGTHS, batch_size=8, seed=seed, epoch=epoch) for n in b
+        ]
+
+    np.random.seed(1)  # noqa: NPY002
+    first = order(0, 0)
+    np.random.seed(2)  # noqa: NPY002
+    assert order(0, 0) == first
+    assert order(0, 1) != first
+    assert order(1, 0) != first
+
+
+def test_batches_hold_texts_of_similar_length() -> None:
+    batches = batch_order(LENGTHS, batch_size=16, seed=0, epoch=0)
+    padded = sum(int(LENGTHS[batch].max()) * len(batch) for batch in batches)
+    assert padded < 1.1 * LENGTHS.sum()
+
+
+def test_batches_do_not_come_in_the_order_of_their_length() -> None:
+    means = [
+        LENGTHS[batch].mean() for batch in batch_order(LENGTHS, batch_size=16, seed=0, epoch=0)
+    ]
+    assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.4
+
+
+def test_texts_of_one_length_are_mixed_anew_every_epoch() -> None:
+    same = np.full(64, 7)
+    first, second = (
+        {frozenset(map(int, b)) for b in batch_order(same, batch_size=8, seed=0, epoch=epoch)}
+        for epoch in (0, 1)
+    )
+    assert not first & second
+
+
+@pytest.mark.parametrize(
+    ("examples", "batch_size", "epochs", "updates"),
+    [(100, 32, 1, 4), (100, 32, 1.5, 6), (96, 32, 2, 6), (5, 32, 0.01, 1), (6000, 32, 2, 376)],
+)
+def test_the_number_of_updates_is_fixed_before_training(
+    examples: int, batch_size: int, epochs: float, updates: int
+) -> None:
+    assert count_updates(examples, batch_size=batch_size, epochs=epochs) == updates
+
+
+def test_a_run_can_go_on_at_any_update() -> None:
+    straight = TrainingOrder(LENGTHS, batch_size=100, seed=3)
+    expected = [straight.batch(update) for update in range(25)]
+    for update in (24, 0, 13, 10, 9):
+        fresh = TrainingOrder(LENGTHS, batch_size=100, seed=3)
+        np.testing.assert_array_equal(fresh.batch(update), expected[update])
+
+
+def test_epochs_of_a_run_differ() -> None:
+    order = TrainingOrder(LENGTHS, batch_size=1000, seed=3)
+    assert not np.array_equal(order.batch(0), order.batch(1))

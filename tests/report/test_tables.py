@@ -1,0 +1,111 @@
+"""The summary as text, whole and with pieces missing."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rxtune.config.configuration import Configuration
+from rxtune.report import (
+    Table,
+    comparison_table,
+    describe,
+    markdown,
+    optimism_note,
+    plain_text,
+    summarise,
+)
+from rxtune.results import ZeroShot
+
+
+@pytest.fixture
+def records(trial):
+    robust = Configuration(method="rs_rp", sigma=0.8, learning_rate=2.0)
+    return [
+        trial(0, value=0.5, method="standard", is_baseline=True),
+        trial(1, value=0.7, configuration=robust, absolute={"sigma": 0.0712}),
+        trial(2, value=0.6, method="standard"),
+    ]
+
+
+def row(table, label):
+    return next(cells[1:] for cells in table.rows if cells[0] == label)
+
+
+def test_the_table_sets_best_robust_beside_best_plain_and_default_plain(records):
+    table = comparison_table(summarise(records))
+    assert table.header == ("", "best robust", "best plain", "default plain", "robust − plain")
+    assert row(table, "trial") == ("1", "2", "0", "")
+    assert row(table, "method") == ("rs_rp", "standard", "standard", "")
+    assert row(table, "sigma") == ("0.8 (0.0712)", "–", "–", "")
+    assert row(table, "dev score (qaf)") == ("70.0", "60.0", "50.0", "+10.0")
+    assert row(table, "target mean") == ("75.0", "65.0", "55.0", "+10.0")
+    assert row(table, "held-out mean") == ("80.0", "70.0", "60.0", "+10.0")
+
+
+def test_languages_stand_source_first_then_dev_then_held_out(records):
+    labels = [cells[0] for cells in comparison_table(summarise(records)).rows]
+    assert labels[-5:] == ["eng (source)", "qaf (dev)", "qaa", "target mean", "held-out mean"]
+
+
+def test_parameters_that_nobody_reads_or_changes_have_no_row(records):
+    labels = {cells[0] for cells in comparison_table(summarise(records)).rows}
+    assert labels.isdisjoint({"radius", "pgd_steps", "norm", "perturbed_weight", "epochs"})
+    assert "learning_rate" in labels
+
+
+def test_a_loss_has_a_minus_sign(trial):
+    table = comparison_table(
+        summarise([trial(0, value=0.5), trial(1, value=0.6, method="standard")])
+    )
+    assert row(table, "dev score (qaf)")[-1] == "−10.0"
+
+
+def test_a_source_language_that_chose_is_marked_as_both(trial):
+    alone = ZeroShot(
+        accuracy={"qaf": 0.5, "eng": 0.9}, source_language="eng", dev_languages=("eng",)
+    )
+    table = comparison_table(summarise([trial(0, zero_shot=alone)]))
+    assert row(table, "eng (source, dev)")[0] == "90.0"
+
+
+@pytest.mark.parametrize("kept", list(itertools.product([True, False], repeat=3)))
+def test_any_piece_may_be_missing(records, trial, kept):
+    some = [record for record, keep in zip(records, kept, strict=True) if keep]
+    summary = summarise([*some, trial(9, "failed", evaluations=0, reason="out of memory")])
+    table = comparison_table(summary)
+    assert {len(cells) for cells in table.rows} == {len(table.header)}
+    assert plain_text(table)
+    text = describe(summary, "runs/rs")
+    assert ("rxtune confirm" in text) == bool(some)
+
+
+def test_the_note_says_who_chose_and_what_settles_it(records):
+    assert optimism_note(summarise(records), "rs") == (
+        "A search's own score is optimistic: the winner was chosen on the dev language qaf. "
+        "Settle it with `rxtune confirm rs`."
+    )
+
+
+def test_the_description_has_counts_table_note_and_warnings(records, trial):
+    stopped = trial(3, "stopped", evaluations=2)
+    text = describe(summarise([*records, stopped], evaluations=6, examples=10), "rs")
+    assert text.startswith("4 trials: 3 finished, 1 stopped. Early stopping saved 17 %")
+    assert "| trial | 1 | 2 | 0 |  |" in text
+    assert "Settle it with `rxtune confirm rs`." in text
+    assert "- **Note:** the best robust trial is 10.0 points above" in text
+
+
+cells = st.text(st.characters(exclude_categories=("C", "Z")), max_size=6)
+
+
+@given(st.lists(st.tuples(cells, cells), min_size=1, max_size=5))
+def test_every_cell_survives_both_renderings(rows):
+    table = Table(rows[0], tuple(rows[1:]))
+    lines = markdown(table).splitlines()
+    assert len(lines) == len(rows) + 1
+    bare = [line.replace("\\|", "").count("|") for line in lines]
+    assert set(bare) == {3}
+    shown = plain_text(table)
+    assert all(cell in shown for line in rows for cell in line)

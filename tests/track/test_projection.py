@@ -1,0 +1,52 @@
+"""What MLflow is told about a trial is a function of its record."""
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+from mlflow.utils.validation import validate_param_and_metric_name
+
+from rxtune.results import ZeroShot
+from rxtune.track import projection
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=12), st.floats(0, 1), max_size=4))
+def test_any_language_code_makes_a_key_that_mlflow_takes(record, accuracy):
+    zero_shot = ZeroShot(
+        accuracy={**accuracy, "eng": 0.9}, source_language="eng", dev_languages=()
+    )
+    metrics = projection.metrics(record(0, "finished", zero_shot=zero_shot))
+    keys = [metric.key for metric in metrics]
+    assert all(validate_param_and_metric_name(key) for key in keys)
+    assert all(key.count("/") == key.startswith("zero_shot/") for key in keys)
+
+
+@given(st.floats(), st.floats(-1e9, 1e9) | st.just(math.nan))
+def test_only_finite_values_are_logged(record, evaluation, value, duration):
+    ended = record(0, "stopped", evaluations=1, started=0.0, ended=duration)
+    logged = projection.evaluation_metrics(evaluation(1, value))
+    if math.isfinite(duration):
+        logged += projection.metrics(ended)
+    assert all(math.isfinite(metric.value) for metric in logged)
+
+
+def test_the_mean_of_no_targets_is_left_out(record):
+    alone = ZeroShot(accuracy={"eng": 0.9}, source_language="eng", dev_languages=())
+    keys = {metric.key for metric in projection.metrics(record(0, "finished", zero_shot=alone))}
+    assert "source_accuracy" in keys
+    assert keys.isdisjoint({"target_mean", "held_out_mean", "worst_language_accuracy"})
+
+
+def test_the_same_record_gives_the_same_points(record):
+    first, second = (projection.metrics(record(0, "finished", evaluations=3)) for _ in range(2))
+    assert [metric.__dict__ for metric in first] == [metric.__dict__ for metric in second]
+
+
+def test_an_evaluation_in_the_record_and_beside_it_is_one(record, evaluation):
+    with_both = projection.metrics(record(0, evaluations=1), [evaluation(1), evaluation(2)])
+    assert [m.step for m in with_both if m.key == "dev_accuracy"] == [100, 200]
+
+
+def test_an_interrupted_trial_has_no_end_yet(record):
+    interrupted = record(0, "failed", evaluations=1, reason="interrupted by Ctrl-C")
+    assert "duration_seconds" not in {m.key for m in projection.metrics(interrupted)}

@@ -1,0 +1,79 @@
+"""Predictions and accuracy per language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from rxtune.train import evaluate, predict
+from rxtune.train.evaluate import _by_length
+
+MakeTable = Callable[..., pa.Table]
+
+
+def test_predictions_are_those_of_one_text_at_a_time(
+    any_model: PreTrainedModel, make_table: MakeTable
+) -> None:
+    table = make_table(20, types=False)
+    with torch.inference_mode():
+        alone = [
+            int(any_model(input_ids=torch.tensor([ids])).logits.argmax())
+            for ids in table.column("input_ids").to_pylist()
+        ]
+    assert predict(any_model, table, pad_id=1).tolist() == alone
+
+
+@pytest.mark.parametrize("tokens_per_batch", [1, 13, 100, 10_000])
+def test_predictions_do_not_depend_on_the_size_of_batches(
+    model: PreTrainedModel, make_table: MakeTable, tokens_per_batch: int
+) -> None:
+    table = make_table(30)
+    np.testing.assert_array_equal(
+        predict(model, table, pad_id=1, tokens_per_batch=tokens_per_batch),
+        predict(model, table, pad_id=1),
+    )
+
+
+def test_accuracy_is_counted_by_language(model: PreTrainedModel, make_table: MakeTable) -> None:
+    tables = {"eng": make_table(30, seed=1), "qaa": make_table(20, seed=2)}
+    found = evaluate(model, tables, pad_id=1)
+    assert list(found) == ["eng", "qaa"]
+    for language, table in tables.items():
+        right = predict(model, table, pad_id=1) == table.column("label").to_numpy()
+        assert found[language] == pytest.approx(right.mean())
+
+
+def test_no_language_gives_no_accuracy(model: PreTrainedModel) -> None:
+    assert evaluate(model, {}, pad_id=1) == {}
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluation_leaves_mode_random_state_and_gradients_as_they_were(
+    model: PreTrainedModel, make_table: MakeTable, training: bool
+) -> None:
+    model.train(training)
+    before = torch.get_rng_state()
+    evaluate(model, {"eng": make_table(9)}, pad_id=1)
+    assert model.training is training
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.is_grad_enabled()
+    model.train()(input_ids=torch.tensor([[5, 6]])).logits.sum().backward()
+
+
+def test_dropout_is_off(model: PreTrainedModel, make_table: MakeTable) -> None:
+    model.train()
+    table = make_table(30)
+    first = predict(model, table, pad_id=1)
+    np.testing.assert_array_equal(predict(model, table, pad_id=1), first)
+
+
+def test_batches_hold_every_row_once_and_keep_the_bound() -> None:
+    lengths = np.random.default_rng(0).integers(1, 40, 300)
+    batches = list(_by_length(lengths, 64))
+    assert sorted(np.concatenate(batches)) == list(range(300))
+    assert all(len(rows) * lengths[rows].max() <= 64 for rows in batches)

@@ -1,0 +1,229 @@
+"""The training loop: ten steps straight are five, a checkpoint, and five."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from rxtune.errors import DivergedError, StudyError
+from rxtune.perturb import Perturbation
+from rxtune.results import Evaluation
+from rxtune.train import EncoderWeights, FineTuned, TrainSettings, build_model, fine_tune
+from rxtune.train.checkpoint import FILE_NAME
+
+SMOOTH_ADV = Perturbation(sigma=0.01, radius=0.02, pgd_steps=2)
+METHODS = pytest.mark.parametrize("perturbation", [None, SMOOTH_ADV], ids=["plain", "smooth_adv"])
+
+
+class Stop(Exception):
+    """Raised by a callback, as Ray stops a trial."""
+
+
+class Trainer:
+    """Fine-tunes a fresh model on 80 rows: ten updates of eight, two evaluations."""
+
+    def __init__(
+        self, weights: EncoderWeights, train: pa.Table, dev: Mapping[str, pa.Table]
+    ) -> None:
+        self.weights, self.train, self.dev = weights, train, dev
+
+    def model(self) -> PreTrainedModel:
+        return build_model(self.weights, ("a", "b", "c"), seed=0)
+
+    def __call__(
+        self,
+        settings: TrainSettings,
+        model: PreTrainedModel,
+        told: Callable[[Evaluation], Any] = lambda _: None,
+        **values: Any,
+    ) -> FineTuned:
+        return fine_tune(
+            model,
+            self.train,
+            self.dev,
+            settings,
+            pad_id=1,
+            on_evaluation=told,
+            aggregate=lambda accuracy: accuracy["qaa"],
+            **values,
+        )
+
+
+@pytest.fixture
+def trainer(weights: EncoderWeights, make_table: Callable[..., pa.Table]) -> Trainer:
+    dev = {"eng": make_table(20, seed=5), "qaa": make_table(16, seed=6)}
+    return Trainer(weights, make_table(80), dev)
+
+
+def stop(_: Evaluation) -> None:
+    raise Stop
+
+
+def same(one: PreTrainedModel, other: PreTrainedModel) -> bool:
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def without_time(evaluation: Evaluation) -> dict[str, Any]:
+    record = evaluation.to_json()
+    return {name: value for name, value in record.items() if name not in ("seconds", "time")}
+
+
+@METHODS
+@pytest.mark.parametrize("scheme", ["path", "uri"])
+def test_ten_steps_straight_are_five_a_checkpoint_and_five(
+    trainer: Trainer,
+    make_settings: Callable[..., TrainSettings],
+    tmp_path: Path,
+    perturbation: Perturbation | None,
+    scheme: str,
+) -> None:
+    settings = make_settings(perturbation=perturbation)
+    folder = str(tmp_path / "c") if scheme == "path" else (tmp_path / "c").as_uri()
+    straight = trainer.model()
+    expected = trainer(settings, straight)
+    assert expected.updates == 10
+
+    with pytest.raises(Stop):
+        trainer(settings, trainer.model(), stop, checkpoint_folder=folder)
+    torch.rand(11)  # the process that goes on is another one
+    resumed, told = trainer.model(), list[Evaluation]()
+    found = trainer(settings, resumed, told.append, checkpoint_folder=folder)
+
+    assert same(resumed, straight)
+    assert [without_time(e) for e in told] == [without_time(e) for e in expected.evaluations]
+    assert found.evaluations == tuple(told)
+    assert found.forward_equivalents == expected.forward_equivalents
+    assert found.seconds > told[0].seconds
+
+
+def test_a_run_resumed_after_its_end_only_tells_again(
+    trainer: Trainer, make_settings: Callable[..., TrainSettings], tmp_path: Path
+) -> None:
+    done, again, told = trainer.model(), trainer.model(), list[Evaluation]()
+    first = trainer(make_settings(), done, checkpoint_folder=str(tmp_path))
+    second = trainer(make_settings(), again, told.append, checkpoint_folder=str(tmp_path))
+    assert same(done, again)
+    assert tuple(told) == first.evaluations == second.evaluations
+
+
+def test_without_resume_a_run_starts_again(
+    trainer: Trainer, make_settings: Callable[..., TrainSettings], tmp_path: Path
+) -> None:
+    trainer(make_settings(), trainer.model(), checkpoint_folder=str(tmp_path))
+    told: list[Evaluation] = []
+    with pytest.raises(Stop):
+        trainer(
+            make_settings(),
+            trainer.model(),
+            lambda e: (told.append(e), stop(e)),
+            checkpoint_folder=str(tmp_path),
+            resume=False,
+        )
+    assert [e.number for e in told] == [1]
+
+
+def test_the_checkpoint_is_there_before_the_evaluation_is_told(
+    trainer: Trainer, make_settings: Callable[..., TrainSettings], tmp_path: Path
+) -> None:
+    there: list[bool] = []
+    trainer(
+        make_settings(),
+        trainer.model(),
+        lambda _: there.append((tmp_path / FILE_NAME).is_file()),
+        checkpoint_folder=str(tmp_path),
+    )
+    assert there == [True, True]
+
+
+@METHODS
+def test_a_run_depends_on_its_seed_and_not_on_the_global_random_state(
+    trainer: Trainer,
+    make_settings: Callable[..., TrainSettings],
+    perturbation: Perturbation | None,
+) -> None:
+    first, second, other = (trainer.model() for _ in range(3))
+    torch.manual_seed(1)
+    trainer(make_settings(perturbation=perturbation), first)
+    torch.manual_seed(2)
+    before = torch.get_rng_state()
+    trainer(make_settings(perturbation=perturbation), second)
+    assert torch.equal(torch.get_rng_state(), before)
+    trainer(make_settings(perturbation=perturbation, seed=1), other)
+    assert same(first, second)
+    assert not same(first, other)
+
+
+def test_evaluations_come_at_equal_shares_and_at_the_end(
+    trainer: Trainer, make_settings: Callable[..., TrainSettings]
+) -> None:
+    told: list[Evaluation] = []
+    trainer(make_settings(evaluations=4, epochs=1.5), trainer.model(), told.append)
+    assert [(e.number, e.updates) for e in told] == [(1, 4), (2, 8), (3, 11), (4, 15)]
+    assert all(e.value == e.accuracy["qaa"] for e in told)
+    assert [e.seconds for e in told] == sorted(e.seconds for e in told)
+
+
+def test_cost_adds_up_over_examples(
+    trainer: Trainer, make_settings: Callable[..., TrainSettings]
+) -> None:
+    found = trainer(make_settings(perturbation=SMOOTH_ADV, batch_size=32), trainer.model())
+    assert found.forward_equivalents == 80 * (3 + 2 * 2)
+
+
+def test_training_lowers_the_training_loss(
+    trainer: Trainer, make_settings: Callable[..., TrainSettings]
+) -> None:
+    settings = make_settings(learning_rate=1e-2, epochs=8.0, evaluations=4)
+    losses = [e.train_loss for e in trainer(settings, trainer.model()).evaluations]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_the_learning_rate_falls_linearly_to_zero(
+    trainer: Trainer,
+    make_settings: Callable[..., TrainSettings],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rates: list[float] = []
+
+    def record(model: Any, optimiser: torch.optim.Optimizer, *_: Any) -> torch.Tensor:
+        rates.append(optimiser.param_groups[0]["lr"])
+        return torch.zeros(())
+
+    monkeypatch.setattr("rxtune.train.loop.robust_step", record)
+    trainer(make_settings(learning_rate=1.0), trainer.model())
+    assert rates == pytest.approx([1 - update / 10 for update in range(10)])
+
+
+def test_divergence_says_at_which_update(
+    trainer: Trainer, make_settings: Callable[..., TrainSettings]
+) -> None:
+    model = trainer.model()
+    with torch.no_grad():
+        model.classifier.bias[0] = float("inf")
+    with pytest.raises(DivergedError, match=r"update 1 of 10: loss and gradient must be finite"):
+        trainer(make_settings(), model)
+
+
+def test_more_evaluations_than_updates_are_refused(
+    trainer: Trainer, make_settings: Callable[..., TrainSettings]
+) -> None:
+    with pytest.raises(StudyError, match=r"there are 10 updates and 11 evaluations"):
+        trainer(make_settings(evaluations=11), trainer.model())
+
+
+@pytest.mark.parametrize("values", [{"precision": "bf16"}, {"gradient_checkpointing": True}])
+def test_savings_of_time_and_memory_train_too(
+    trainer: Trainer, make_settings: Callable[..., TrainSettings], values: dict[str, Any]
+) -> None:
+    plain, saving = trainer.model(), trainer.model()
+    trainer(make_settings(perturbation=SMOOTH_ADV), plain)
+    trainer(make_settings(perturbation=SMOOTH_ADV, **values), saving)
+    for one, other in zip(plain.parameters(), saving.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=2e-2, rtol=0)
