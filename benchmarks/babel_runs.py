@@ -34,7 +34,9 @@ def grid() -> Iterator[Configuration]:
             yield Configuration(method="adv", learning_rate=rate, radius=radius, pgd_steps=1)
 
 
-def run(configuration: Configuration, seed: int, model: str, epochs: float) -> dict[str, Any]:
+def run(
+    configuration: Configuration, seed: int, model: str, epochs: float, evaluations: int = 6
+) -> dict[str, Any]:
     """Return the dev curve and the final dev and test accuracy per language of one run."""
     import torch
 
@@ -67,7 +69,7 @@ def run(configuration: Configuration, seed: int, model: str, epochs: float) -> d
         learning_rate=default_learning_rate(weights.config),
         epochs=epochs,
         batch_size=task.batch_size,
-        evaluations=6,
+        evaluations=evaluations,
         seed=seed,
     )
     classifier = build_model(weights, task.labels, seed)
@@ -85,7 +87,7 @@ def run(configuration: Configuration, seed: int, model: str, epochs: float) -> d
         "curve": curve, "test": evaluate(classifier, test, pad_id=pad),
         "loss": [evaluation.train_loss for evaluation in outcome.evaluations],
         "forward_equivalents": outcome.forward_equivalents,
-        "seconds": time.perf_counter() - began,
+        "train_seconds": outcome.seconds, "seconds": time.perf_counter() - began,
     }  # fmt: skip
 
 
@@ -99,6 +101,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=["standard", "rs_rp", "adv"])
     parser.add_argument("--rates", type=float, nargs="+", default=list(LEARNING_RATES))
     parser.add_argument("--sigmas", type=float, nargs="+", default=list(SIGMAS))
+    parser.add_argument("--evaluations", type=int, default=6)
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     if arguments.model is None:
@@ -124,7 +127,10 @@ def main() -> None:
         ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool,
         arguments.out.open("a") as out,
     ):
-        pending = [pool.submit(run, *job, arguments.model, arguments.epochs) for job in jobs]
+        pending = [
+            pool.submit(run, *job, arguments.model, arguments.epochs, arguments.evaluations)
+            for job in jobs
+        ]
         for count, future in enumerate(as_completed(pending), start=1):
             record = future.result()
             out.write(json.dumps(record) + "\n")

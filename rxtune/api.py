@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,11 @@ from rxtune.search.options import SearchOptions
 from rxtune.search.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from rxtune.report import Summary
-    from rxtune.search.tuner import Conclusion, SearchResult, Watch
+    from rxtune.report import Confirmation, Summary
+    from rxtune.search.confirmation import OnResult
+    from rxtune.search.views import Conclusion, SearchResult, Watch
 
-__all__ = ["SearchOptions", "read_study", "search", "summary_of"]
+__all__ = ["SearchOptions", "confirm", "read_study", "search", "summary_of"]
 
 
 def read_study(
@@ -54,15 +56,28 @@ def _with_overrides(
 
 def _require_same(kept: Study, asked: Study, name: str) -> None:
     """Refuse to go on with another search than the one that was begun; more trials are fine."""
-    before, now = (study.model_dump(mode="json") for study in (kept, asked))
-    before["search"].pop("trials")
-    now["search"].pop("trials")
-    different = sorted(key for key in before if before[key] != now[key])
+    before, now = _by_dotted_key(kept), _by_dotted_key(asked)
+    different = sorted(key for key in before | now if before.get(key) != now.get(key))
     if different:
         raise StudyError(
             f"--resume: run {name!r} was begun with another {' and '.join(different)}; leave"
             " --space and the flags out to go on with it, or start a new run with another --name"
         )
+    if asked.search.trials < kept.search.trials:
+        raise StudyError(
+            f"--trials: run {name!r} was begun with {kept.search.trials} trials and cannot shrink"
+            f" to {asked.search.trials}; ask for more, or leave the flag out"
+        )
+
+
+def _by_dotted_key(study: Study) -> dict[str, Any]:
+    """Return what must stay the same while a search lives, such as `space.sigma`."""
+    plain = study.model_dump(mode="json", exclude={"space": True, "search": {"trials"}})
+    found: dict[str, Any] = {}
+    for key, value in {**plain, "space": study.space.to_plain()}.items():
+        parts = value.items() if isinstance(value, dict) else [("", value)]
+        found |= {f"{key}.{part}".rstrip("."): setting for part, setting in parts}
+    return found
 
 
 def search(study: Study, options: SearchOptions, *, watch: Watch | None = None) -> SearchResult:
@@ -85,6 +100,36 @@ def search(study: Study, options: SearchOptions, *, watch: Watch | None = None) 
     return run_search(plan, watch=watch or (lambda view: nullcontext()), conclude=_conclude)
 
 
+def confirm(
+    options: SearchOptions, *, seeds: int = 5, top: int = 1, on_result: OnResult | None = None
+) -> Confirmation:
+    """Retrain what a search chose on fresh seeds, test each once, and return what that settles.
+
+    What an earlier call has tested is not tested again, so an interrupted confirmation goes on,
+    and a finished one can be extended by more seeds or configurations.
+
+    Args:
+        options: name the run, and say where and with what to train.
+        seeds: retrainings of each configuration.
+        top: how many of the best robust trials to confirm, beside plain fine-tuning.
+        on_result: told of every run that ends, how many have ended, and how many there are.
+
+    Raises:
+        RxtuneError: one of its kinds; see `rxtune.errors`.
+    """
+    from rxtune.search.confirmation import run_confirmation
+    from rxtune.search.plan import make_plan
+
+    options = replace(options, resume=True)
+    plan = make_plan(read_study(None, options), options)
+    runs = run_confirmation(
+        plan, seeds=seeds, top=top, on_result=on_result or (lambda run, done, total: None)
+    )
+    from rxtune.report import weigh
+
+    return weigh(runs)
+
+
 def summary_of(result: SearchResult) -> Summary:
     """Return what a search found, and what to doubt about it."""
     from rxtune.report import summarise
@@ -101,7 +146,7 @@ def summary_of(result: SearchResult) -> Summary:
 def _conclude(result: SearchResult) -> Conclusion:
     """Return what MLflow shows of the whole search: the winner's figures and the comparison."""
     from rxtune.report import comparison_table, describe, markdown
-    from rxtune.search.tuner import Conclusion
+    from rxtune.search.views import Conclusion
 
     summary = summary_of(result)
     head = (

@@ -1,11 +1,11 @@
-"""Records that cross rooms: evaluations, zero-shot results and trials."""
+"""Records that cross rooms: evaluations, zero-shot results, trials and confirmed runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from rxtune.config.configuration import Configuration
 
@@ -138,3 +138,38 @@ class TrialRecord:
     def forward_equivalents(self) -> float:
         """Training cost so far (0 before the first evaluation)."""
         return self.evaluations[-1].forward_equivalents if self.evaluations else 0.0
+
+
+Role = Literal["robust", "best plain", "default plain"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmedRun:
+    """A configuration that a search chose, retrained on a fresh seed and tested once."""
+
+    trial: int
+    """Number of the search's trial that the configuration comes from."""
+    roles: tuple[Role, ...]
+    """What the configuration was in the search: the best plain one may be the default as well."""
+    configuration: Configuration
+    seed: int
+    """Seed of the retraining, never that of the search."""
+    zero_shot: ZeroShot | None = None
+    """Accuracy on the test split; None where the run failed."""
+    reason: str | None = None
+    """Why the run failed, in one line."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-serialisable dict; `from_json` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Return the run that `to_json` wrote."""
+        zero_shot = record["zero_shot"]
+        rebuilt = {
+            "roles": tuple(record["roles"]),
+            "configuration": Configuration.from_json(record["configuration"]),
+            "zero_shot": None if zero_shot is None else ZeroShot.from_json(zero_shot),
+        }
+        return cls(**{**record, **rebuilt})

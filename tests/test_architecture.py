@@ -14,7 +14,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "rxtune"
 
 FLOORS = {
-    "cli": 4,
+    "cli": 5,
+    "api": 4,
     "search": 3,
     "report": 3,
     "train": 2,

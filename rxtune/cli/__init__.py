@@ -1,4 +1,4 @@
-"""The command line: `rxtune search`, `rxtune tasks`."""
+"""The command line: `rxtune search`, `rxtune confirm`, `rxtune tasks`."""
 
 from rxtune.cli.main import app, main
 

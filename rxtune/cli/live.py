@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from rxtune.cli.console import output
 from rxtune.results import TrialRecord, TrialState
 
 if TYPE_CHECKING:
-    from rxtune.search.tuner import SearchView
+    from rxtune.search.views import SearchView
 
 REFRESH_SECONDS = 0.5
 _STYLES = {
@@ -33,7 +32,7 @@ _STYLES = {
 def watching(view: SearchView) -> Iterator[None]:
     """Show the search until the block ends; what is shown comes from the journal alone."""
     if view.recovered:
-        output.print(f"[yellow]{view.recovered}[/]", soft_wrap=True)
+        output.print(view.recovered, style="yellow", soft_wrap=True, markup=False)
     shown = _show_live if output.is_terminal else _show_lines
     ended = threading.Event()
     thread = threading.Thread(target=shown, args=(view, ended), daemon=True)
@@ -61,7 +60,8 @@ def _show_lines(view: SearchView, ended: threading.Event) -> None:
         for record in records:
             if record.state is not TrialState.RUNNING and record.number not in told:
                 told.add(record.number)
-                output.print(_line(view, records, record, len(told)), soft_wrap=True)
+                line = _line(view, records, record, len(told))
+                output.print(line, soft_wrap=True, markup=False)  # a reason may hold brackets
 
 
 def _line(view: SearchView, records: list[TrialRecord], record: TrialRecord, count: int) -> str:
@@ -149,9 +149,13 @@ def seconds_left(view: SearchView, records: list[TrialRecord]) -> float | None:
 
 
 def best_of(records: list[TrialRecord]) -> TrialRecord | None:
-    """Return the finished trial with the highest dev accuracy."""
-    finished = [r for r in records if r.state is TrialState.FINISHED]
-    return max(finished, key=lambda r: (r.value or -math.inf, -r.number), default=None)
+    """Return the finished trial with the highest dev accuracy; of equals a plain one, the first."""
+    finished = [r for r in records if r.state is TrialState.FINISHED and r.value is not None]
+    return max(
+        finished,
+        key=lambda r: (r.value, r.configuration.method == "standard", -r.number),
+        default=None,
+    )
 
 
 def describe(record: TrialRecord) -> str:

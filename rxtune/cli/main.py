@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from rxtune.cli.confirm import confirm
 from rxtune.cli.console import errors
 from rxtune.cli.search import search
 from rxtune.cli.tasks import tasks
@@ -27,6 +28,7 @@ app = typer.Typer(
     " 5 every trial failed · 130 interrupted · 1 anything else.",
 )
 app.command()(search)
+app.command()(confirm)
 app.command()(tasks)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from rxtune.api import summary_of
-from rxtune.cli.console import output
+from rxtune.cli.console import output, rich_table
 from rxtune.results import TrialState
 
 if TYPE_CHECKING:
     from rxtune.report import Summary
-    from rxtune.search.tuner import SearchResult
+    from rxtune.search.views import SearchResult, SearchView
 
 
 def show_result(result: SearchResult) -> None:
@@ -24,25 +27,19 @@ def show_result(result: SearchResult) -> None:
         output.print()
         output.print(_comparison(summary))
         output.print()
-        output.print(optimism_note(summary, result.view.name), soft_wrap=True)
+        output.print(optimism_note(summary, result.view.name), soft_wrap=not output.is_terminal)
     for warning in summary.warnings:
-        output.print(f"[yellow]note:[/] {warning}", soft_wrap=True)
+        output.print(f"[yellow]note:[/] {escape(warning)}", soft_wrap=not output.is_terminal)
     output.print(_ending(summary, result), soft_wrap=True)
     if result.best_model is not None:
-        output.print(f"Best model: {result.best_model}", soft_wrap=True)
+        output.print(f"Best model: {escape(str(result.best_model))}", soft_wrap=True)
     _show_next(result)
 
 
 def _comparison(summary: Summary) -> Table:
     from rxtune.report import comparison_table
 
-    rows = comparison_table(summary)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for position, column in enumerate(rows.header):
-        table.add_column(column, justify="right" if position else "left")
-    for row in rows.rows:
-        table.add_row(*row, style="bold" if row[0] == "held-out mean" else "")
-    return table
+    return rich_table(comparison_table(summary), bold="held-out mean")
 
 
 def _ending(summary: Summary, result: SearchResult) -> str:
@@ -60,16 +57,24 @@ def _show_next(result: SearchResult) -> None:
     view = result.view
     if result.interrupted:
         output.print("Interrupted: what is finished is kept. To go on:", soft_wrap=True)
-        output.print(f"  rxtune search --name {view.name} --resume", style="bold")
+        command = f"  rxtune search --name {view.name}{_runs_flag(view)} --resume"
+        output.print(command, style="bold", soft_wrap=True, markup=False)
         return
-    output.print("Browse the runs:")
-    output.print(f"  {_mlflow_command(view.tracking_uri)}", style="bold", soft_wrap=True)
+    output.print("Next: settle it on fresh seeds and the test split, and browse the runs:")
+    for command in (f"rxtune confirm {view.name}{_runs_flag(view)}", _browse(view.tracking_uri)):
+        output.print(f"  {command}", style="bold", soft_wrap=True, markup=False)
 
 
-def _mlflow_command(uri: str) -> str:
+def _runs_flag(view: SearchView) -> str:
+    """Return the flag without which the printed commands would not find the run, if any."""
+    runs = view.folder.parent
+    return "" if runs == Path("runs").absolute() else f" --runs {shlex.quote(str(runs))}"
+
+
+def _browse(uri: str) -> str:
     from rxtune.track import resolve_uri
 
     if uri.startswith("http"):
         return f"open {uri}"
     default = uri == resolve_uri(None)
-    return "mlflow ui" if default else f"mlflow ui --backend-store-uri {uri}"
+    return "mlflow ui" if default else f"mlflow ui --backend-store-uri {shlex.quote(uri)}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from rxtune.cli.console import errors, output
 
@@ -114,7 +115,8 @@ def _run(study: Any, options: Any) -> None:
     result = api.search(study, options, watch=watching)
     show_result(result)
     if result.problems:
-        errors.print("[yellow]MLflow did not take everything:[/] " + "; ".join(result.problems))
+        what = "; ".join(result.problems)
+        errors.print(f"MLflow did not take everything: {what}", style="yellow", markup=False)
     if result.interrupted:
         raise typer.Exit(130)
 
@@ -128,4 +130,4 @@ def _announcement(study: Any, options: Any) -> str:
     what = f"{study.search.trials} trials of {model} on {study.task}"
     embedded = " (the embedded testbed; --task and --model choose others)"
     where = embedded if study.task == "babel" and study.model is None else ""
-    return f"{verb} [bold]{options.name}[/]: {what}{where}"
+    return f"{verb} [bold]{options.name}[/]: {escape(what)}{where}"

@@ -20,7 +20,8 @@ def tasks(
     if name is None:
         for task in TASKS.values():
             output.print(f"[bold]{task.name}[/]  {task.title}")
-            output.print(f"  source {task.source_language}; targets {_joined(task.target_languages)}")
+            targets = _joined(task.target_languages)
+            output.print(f"  source {task.source_language}; targets {targets}")
         output.print("\n[dim]rxtune tasks NAME describes one of them[/]")
         return
     task = find_task(name)

@@ -33,7 +33,7 @@ class Task:
     max_length: int
     """Default limit in tokens, special tokens included; longer input is cut at its end."""
     read: Callable[[str, Split], pa.Table]
-    """`read(language, split)`: columns `id`, `text`, `label` (class id) and, for pairs, `text_pair`."""
+    """`read(language, split)`: columns `id`, `text`, `label` (class id); `text_pair` of pairs."""
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -17,27 +17,32 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     """Return the tokenizer of a local encoder folder, padding on the right.
 
     Raises:
-        ModelError: the folder holds no tokenizer that loads without remote code.
+        ModelError: the folder holds no tokenizer that loads without remote code, or an empty one.
     """
     from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(
-            str(folder), local_files_only=True, padding_side="right"
+            str(folder), local_files_only=True, trust_remote_code=False, padding_side="right"
         )
-    except (OSError, ValueError) as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise ModelError(
-            f"{folder}: no tokenizer could be loaded ({first_line}); the folder needs the files"
-            " that `tokenizer.save_pretrained` writes"
-        ) from error
+    except Exception as error:  # tokenizers raises bare Exception, a damaged file also KeyError
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise _no_tokenizer(folder, reason) from error
     loaded: PreTrainedTokenizerBase = tokenizer
+    # Where only config.json is, transformers makes one without words, which reads all as unknown.
+    if len(loaded) <= len(loaded.all_special_tokens):
+        raise _no_tokenizer(folder, "its vocabulary holds no words")
     return loaded
 
 
-def tokenise(
-    table: pa.Table, tokenizer: PreTrainedTokenizerBase, max_length: int
-) -> pa.Table:
+def _no_tokenizer(folder: str | Path, reason: str) -> ModelError:
+    return ModelError(
+        f"{folder}: no tokenizer could be loaded ({reason}); the folder needs the files that"
+        " `tokenizer.save_pretrained` writes"
+    )
+
+
+def tokenise(table: pa.Table, tokenizer: PreTrainedTokenizerBase, max_length: int) -> pa.Table:
     """Return a table of `input_ids`, `label` and, if the tokenizer has them, `token_type_ids`.
 
     Args:

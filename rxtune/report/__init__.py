@@ -1,5 +1,13 @@
 """What a search found: the summary, its tables, and the statistics behind a claim."""
 
+from rxtune.report.confirmation import (
+    Confirmation,
+    confirmation_table,
+    contrast_table,
+    failure_notes,
+    verdict,
+    weigh,
+)
 from rxtune.report.statistics import (
     PairedComparison,
     binomial_standard_error,
@@ -18,12 +26,16 @@ from rxtune.report.tables import (
 )
 
 __all__ = [
+    "Confirmation",
     "PairedComparison",
     "Summary",
     "Table",
     "binomial_standard_error",
     "comparison_table",
+    "confirmation_table",
+    "contrast_table",
     "describe",
+    "failure_notes",
     "holm",
     "markdown",
     "optimism_note",
@@ -31,4 +43,6 @@ __all__ = [
     "plain_text",
     "spearman",
     "summarise",
+    "verdict",
+    "weigh",
 ]

@@ -39,6 +39,16 @@ class Capacity:
     can_grow: bool
     """Whether an autoscaler may add nodes."""
 
+    @property
+    def threads(self) -> int:
+        """CPU threads of one trial."""
+        return max(1, int(self.cpus_per_trial))
+
+    @property
+    def device(self) -> str:
+        """Where a trial trains: on the CPU if no GPU was asked for, even where there is one."""
+        return "cuda" if self.gpus_per_trial > 0 else "cpu"
+
 
 @contextmanager
 def ray_running(options: SearchOptions) -> Iterator[None]:
@@ -123,6 +133,19 @@ def measure_capacity(options: SearchOptions) -> Capacity:
         nodes=len(nodes),
         can_grow=bool(grown),
     )
+
+
+def require_shared_storage(options: SearchOptions, capacity: Capacity) -> None:
+    """Refuse checkpoints on one node's disk where trials may move between several.
+
+    Raises:
+        ClusterError: there are several nodes and no `storage`.
+    """
+    if capacity.nodes > 1 and options.storage is None:
+        raise ClusterError(
+            f"--storage: the cluster has {capacity.nodes} nodes, so checkpoints and models need a"
+            " place that all of them reach, such as s3://bucket/folder or a shared file system"
+        )
 
 
 def _largest_after_growth() -> dict[str, float]:

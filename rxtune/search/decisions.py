@@ -270,9 +270,16 @@ class SearchStudy:
         return record
 
     def best(self) -> TrialRecord | None:
-        """Return the finished trial with the highest value, the earliest of equals."""
+        """Return the finished trial with the highest value.
+
+        Of equal ones a plain one, then the earliest: the winner that the report names.
+        """
         finished = [r for r in self.records() if r.state is TrialState.FINISHED]
-        return max(finished, key=lambda r: (r.value, -r.number), default=None)
+        return max(
+            finished,
+            key=lambda r: (r.value, r.configuration.method == "standard", -r.number),
+            default=None,
+        )
 
     def counts(self) -> Counter[TrialState]:
         """Return the number of trials in each state."""

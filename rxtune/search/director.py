@@ -1,4 +1,4 @@
-"""The search's one mind: hears the workers, asks the journal, tells MLflow, keeps the best model."""
+"""The search's one mind: hears workers, asks the journal, tells MLflow, keeps the best model."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ class Director:
         workload: Workload,
         tokenizer_folder: Path,
         threads: int,
+        device: str,
         failures: Path,
     ) -> None:
         self._decisions = decisions
@@ -40,6 +41,7 @@ class Director:
         self._workload = workload
         self._tokenizer_folder = tokenizer_folder
         self._threads = threads
+        self._device = device
         self._failures = failures
         self._interrupted = threading.Event()
         self._to_take_up: deque[TrialRecord] = deque(decisions.running())
@@ -85,6 +87,7 @@ class Director:
             "configuration": record.configuration.to_json(),
             "folder": self._models.folder(record.number),
             "threads": self._threads,
+            "device": self._device,
         }
 
     def hear(self, number: int, message: str) -> bool:

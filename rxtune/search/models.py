@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pyarrow import fs
@@ -19,12 +21,22 @@ class ModelStore:
 
     def __init__(self, storage: str, best: Path) -> None:
         self.storage = storage.rstrip("/")
-        self._best = best
+        self.best = best
         self._files, self._root = _open(self.storage)
 
     def folder(self, number: int) -> str:
         """Return the path or URI under which a trial keeps its checkpoint and model."""
         return f"{self.storage}/trial-{number:04d}"
+
+    @contextmanager
+    def ray_folder(self) -> Iterator[str]:
+        """Lend Ray Tune the folder that it insists on; nothing in it is ever read."""
+        place = "ray"
+        self._delete(place)  # of a driver that was killed
+        try:
+            yield f"{self.storage}/{place}"
+        finally:
+            self._delete(place)
 
     def require_writable(self) -> None:
         """Refuse a storage that cannot be written, before anything is trained.
@@ -46,7 +58,10 @@ class ModelStore:
 
     def forget(self, number: int) -> None:
         """Delete what an ended trial left in the storage."""
-        path = f"{self._root}/trial-{number:04d}"
+        self._delete(f"trial-{number:04d}")
+
+    def _delete(self, name: str) -> None:
+        path = f"{self._root}/{name}"
         if self._files.get_file_info(path).type == fs.FileType.Directory:
             self._files.delete_dir(path)
 
@@ -54,26 +69,26 @@ class ModelStore:
         """Make a finished trial's model the one in `best/`; the old one goes only then."""
         if self.crowned == number:
             return
-        fresh = self._best.with_name("best.new")
+        fresh = self.best.with_name("best.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
         source = f"{self._root}/trial-{number:04d}/model"
         fs.copy_files(source, str(fresh), source_filesystem=self._files)
         _copy_tokenizer(tokenizer_folder, fresh)
         (fresh / MARKER).write_text(json.dumps({"trial": number}) + "\n")
-        old = self._best.with_name("best.old")
+        old = self.best.with_name("best.old")
         shutil.rmtree(old, ignore_errors=True)
-        if self._best.exists():
-            self._best.rename(old)
-        fresh.rename(self._best)
+        if self.best.exists():
+            self.best.rename(old)
+        fresh.rename(self.best)
         shutil.rmtree(old, ignore_errors=True)
 
     @property
     def crowned(self) -> int | None:
         """The number of the trial whose model is in `best/`, or None."""
         try:
-            return int(json.loads((self._best / MARKER).read_text())["trial"])
-        except (OSError, ValueError, KeyError):
+            return int(json.loads((self.best / MARKER).read_text())["trial"])
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
 

@@ -79,6 +79,11 @@ class RunFolder:
         return self.path / "study.yaml"
 
     @property
+    def confirmation(self) -> Path:
+        """The runs of `rxtune confirm`, one JSON line each."""
+        return self.path / "confirm.jsonl"
+
+    @property
     def best(self) -> Path:
         """The best model, as `transformers` loads it."""
         return self.path / "best"
@@ -140,10 +145,8 @@ def _no_such_run(root: Path, name: str) -> str:
     from rxtune.config import did_you_mean
 
     runs = sorted(path.parent.name for path in root.glob("*/journal.log"))
-    hint = did_you_mean(name, runs) or (
-        f"there are {', '.join(runs)}" if runs else "there is none"
-    )
-    return f"--name: no run {name!r} in {root.absolute()}; {hint}; start it without --resume"
+    hint = did_you_mean(name, runs) if runs else "there is none"
+    return f"no run {name!r} in {root.absolute()}; {hint}; `rxtune search --name {name}` starts it"
 
 
 def _require_writable(path: Path) -> None:

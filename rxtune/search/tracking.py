@@ -1,4 +1,4 @@
-"""What MLflow is told about a search when it starts."""
+"""What MLflow is told about a search when it starts and when it ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rxtune.track import Tracker, git_commit, versions
 
 if TYPE_CHECKING:
-    from rxtune.search.tuner import SearchView
+    from rxtune.search.views import Conclusion, SearchView
     from rxtune.search.workload import Workload
 
 
@@ -39,6 +39,17 @@ def describe_start(tracker: Tracker, view: SearchView, workload: Workload) -> No
     if commit:
         tags["mlflow.source.git.commit"] = commit
     tracker.start(params, tags, study.to_yaml(), _description(view))
+
+
+def describe_end(tracker: Tracker, state: str, conclusion: Conclusion) -> None:
+    """Write the outcome to the parent run."""
+    tracker.search_ended(
+        state,
+        metrics=conclusion.metrics,
+        tags=conclusion.tags,
+        description=conclusion.description,
+        artifacts=conclusion.artifacts,
+    )
 
 
 def _description(view: SearchView) -> str:

@@ -21,7 +21,7 @@ def run_trial(config: dict[str, Any], workload: Workload) -> None:
 
     Args:
         config: `number`, `configuration` (JSON), `folder` (path or URI for the trial's files) and
-            `threads`.
+            `threads` and `device`.
         workload: from the object store; read only.
     """
     from ray import tune
@@ -32,11 +32,9 @@ def run_trial(config: dict[str, Any], workload: Workload) -> None:
     try:
         zero_shot = _train(config, workload, lambda e: send("evaluation", evaluation=e.to_json()))
     except DivergedError as error:
-        send("failed", reason=f"diverged: {error}")
+        send("failed", reason=explain(error))
     except Exception as error:
-        reason = "out of memory" if _is_out_of_memory(error) else type(error).__name__
-        line = str(error).strip().partition("\n")[0]
-        send("failed", reason=f"{reason}: {line}"[:500], traceback=traceback.format_exc())
+        send("failed", reason=explain(error), traceback=traceback.format_exc())
     else:
         send("finished", zero_shot=zero_shot.to_json())
 
@@ -47,7 +45,6 @@ def _train(config: dict[str, Any], workload: Workload, on_evaluation: Any) -> Ze
     from rxtune.train import build_model, evaluate, fine_tune, save_model
 
     torch.set_num_threads(config["threads"])
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     settings = workload.settings(Configuration.from_json(config["configuration"]))
     model = build_model(workload.weights, workload.labels, settings.seed)
     outcome = fine_tune(
@@ -59,7 +56,7 @@ def _train(config: dict[str, Any], workload: Workload, on_evaluation: Any) -> Ze
         on_evaluation=on_evaluation,
         aggregate=workload.aggregate,
         checkpoint_folder=f"{config['folder']}/checkpoint",
-        device=device,
+        device=config["device"],
     )
     known = outcome.evaluations[-1].accuracy
     rest = {language: table for language, table in workload.dev.items() if language not in known}
@@ -70,6 +67,15 @@ def _train(config: dict[str, Any], workload: Workload, on_evaluation: Any) -> Ze
         source_language=workload.source_language,
         dev_languages=workload.dev_languages,
     )
+
+
+def explain(error: Exception) -> str:
+    """Return why a training failed, in one line."""
+    if isinstance(error, DivergedError):
+        return f"diverged: {error}"
+    kind = "out of memory" if _is_out_of_memory(error) else type(error).__name__
+    line = str(error).strip().partition("\n")[0]
+    return f"{kind}: {line}"[:500]
 
 
 def _is_out_of_memory(error: Exception) -> bool:

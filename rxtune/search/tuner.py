@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import signal
-import tempfile
 import threading
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
-from rxtune.config import Study
-from rxtune.data import Task
 from rxtune.errors import AllTrialsFailedError
-from rxtune.results import TrialRecord, TrialState
-from rxtune.search.cluster import Capacity, measure_capacity, ray_running
+from rxtune.results import TrialState
+from rxtune.search.cluster import (
+    Capacity,
+    measure_capacity,
+    ray_running,
+    require_shared_storage,
+)
 from rxtune.search.decisions import SearchStudy
 from rxtune.search.director import Director
 from rxtune.search.models import ModelStore
 from rxtune.search.plan import Plan
 from rxtune.search.run_folder import RunPlaces
-from rxtune.search.tracking import describe_start
+from rxtune.search.tracking import describe_end, describe_start
+from rxtune.search.views import Conclude, SearchResult, SearchView, Watch
 from rxtune.search.workload import Workload, prepare
 from rxtune.track import Tracker, resolve_uri
 from rxtune.track.store import connect
@@ -34,61 +36,7 @@ RETRIES = 2
 """How often a trial whose worker is lost is given to another one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchView:
-    """What a spectator may look at while the search runs, from any thread."""
-
-    name: str
-    study: Study
-    task: Task
-    dev_languages: tuple[str, ...]
-    encoder: str
-    capacity: Capacity
-    folder: Path
-    tracking_uri: str
-    forecast: float
-    """Cost of one plain trial that runs to its end, in forward-equivalents."""
-    dev_examples: int
-    """Examples behind a dev score, all dev languages together."""
-    records: Callable[[], list[TrialRecord]]
-    began: float
-    """`time.monotonic()` at the start of the first trial."""
-    recovered: str | None
-    """What a crash had left half-written, if anything."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchResult:
-    """How a search ended."""
-
-    view: SearchView
-    records: tuple[TrialRecord, ...]
-    interrupted: bool
-    seconds: float
-    """Wall time of the trials, without Ray's start and end."""
-    best_model: Path | None
-    problems: tuple[str, ...]
-    """What MLflow did not take."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conclusion:
-    """What the search leaves on its parent run in MLflow."""
-
-    metrics: Mapping[str, float]
-    tags: Mapping[str, str]
-    description: str
-    """Markdown."""
-    artifacts: Mapping[str, str]
-    """Text by file name."""
-
-
-Watch = Callable[[SearchView], AbstractContextManager[None]]
-
-
-def run_search(
-    plan: Plan, *, watch: Watch, conclude: Callable[[SearchResult], Conclusion]
-) -> SearchResult:
+def run_search(plan: Plan, *, watch: Watch, conclude: Conclude) -> SearchResult:
     """Run or resume a search and return its result.
 
     Args:
@@ -131,6 +79,7 @@ def _everything_ready(plan: Plan, places: RunPlaces) -> Iterator[tuple[Workload,
         store = pool.submit(connect, places.tracking_uri, plan.options.experiment)
         stack.enter_context(ray_running(plan.options))
         capacity = measure_capacity(plan.options)
+        require_shared_storage(plan.options, capacity)
         store.result()
         yield loading.result(), capacity
 
@@ -142,19 +91,13 @@ def _run(
     workload: Workload,
     capacity: Capacity,
     watch: Watch,
-    conclude: Callable[[SearchResult], Conclusion],
+    conclude: Conclude,
 ) -> SearchResult:
     models = ModelStore(places.storage, plan.folder.best)
-    tracker = Tracker.open(
-        places.tracking_uri,
-        experiment=plan.options.experiment,
-        run_name=plan.options.name,
-        search_id=places.search_id,
-    )
+    models.require_writable()
     with ExitStack() as stack:
-        stack.callback(tracker.close)
+        tracker = stack.enter_context(_tracking(plan, places))
         if decisions is None:
-            models.require_writable()
             plan.folder.create(plan.study.to_yaml(), places)
             decisions = stack.enter_context(SearchStudy.create(plan.folder.journal, plan.study))
         director = Director(
@@ -163,36 +106,46 @@ def _run(
             models=models,
             workload=workload,
             tokenizer_folder=plan.encoder_folder,
-            threads=max(1, int(capacity.cpus_per_trial)),
+            threads=capacity.threads,
+            device=capacity.device,
             failures=plan.folder.failures,
         )
         view = _view(plan, decisions, workload, capacity, tracker.uri)
         describe_start(tracker, view, workload)
         director.make_up()
         with _listening_to_signals(director), watch(view):
-            _tune(director, workload, capacity)
-            if director.error is not None:
-                raise director.error
-            director.end_running()
-        result = SearchResult(
-            view=view,
-            records=tuple(decisions.records()),
-            interrupted=director.interrupted,
-            seconds=time.monotonic() - view.began,
-            best_model=plan.folder.best if models.crowned is not None else None,
-            problems=(),
-        )
-        end = conclude(result)
-        tracker.search_ended(
-            _state(director, result),
-            metrics=end.metrics,
-            tags=end.tags,
-            description=end.description,
-            artifacts=end.artifacts,
-        )
-        tracker.close()
+            _tune(director, workload, capacity, models)
+        director.end_running()
+        result = _result(view, director, models)
+        describe_end(tracker, _state(director, result), conclude(result))
         _require_a_result(director, result)
+        tracker.close()
         return replace(result, problems=tuple(tracker.problems))
+
+
+@contextmanager
+def _tracking(plan: Plan, places: RunPlaces) -> Iterator[Tracker]:
+    tracker = Tracker.open(
+        places.tracking_uri,
+        experiment=plan.options.experiment,
+        run_name=plan.options.name,
+        search_id=places.search_id,
+    )
+    try:
+        yield tracker
+    finally:
+        tracker.close()
+
+
+def _result(view: SearchView, director: Director, models: ModelStore) -> SearchResult:
+    return SearchResult(
+        view=view,
+        records=tuple(view.records()),
+        interrupted=director.interrupted,
+        seconds=time.monotonic() - view.began,
+        best_model=models.best if models.crowned is not None else None,
+        problems=(),
+    )
 
 
 def _new_places(plan: Plan) -> RunPlaces:
@@ -225,7 +178,7 @@ def _view(
     )
 
 
-def _tune(director: Director, workload: Workload, capacity: Capacity) -> None:
+def _tune(director: Director, workload: Workload, capacity: Capacity, models: ModelStore) -> None:
     """Run Ray Tune's loop until the director has no more trials or says to end."""
     from ray import tune
 
@@ -236,8 +189,7 @@ def _tune(director: Director, workload: Workload, capacity: Capacity) -> None:
         tune.with_parameters(run_trial, workload=workload),
         {"cpu": capacity.cpus_per_trial, "gpu": capacity.gpus_per_trial},
     )
-    # Ray insists on a folder for its own state; nothing in it is ever read.
-    with tempfile.TemporaryDirectory(prefix="rxtune-ray-") as scratch, warnings.catch_warnings():
+    with models.ray_folder() as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tune.Tuner(
             trainable,
@@ -257,6 +209,8 @@ def _tune(director: Director, workload: Workload, capacity: Capacity) -> None:
                 callbacks=[],
             ),
         ).fit()
+    if director.error is not None:
+        raise director.error
 
 
 @contextmanager

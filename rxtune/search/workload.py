@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -78,9 +79,7 @@ class Workload:
 
     def aggregate(self, accuracy: Mapping[str, float]) -> float:
         """Return what the search maximises: the mean accuracy over the dev languages."""
-        return sum(accuracy[language] for language in self.dev_languages) / len(
-            self.dev_languages
-        )
+        return sum(accuracy[language] for language in self.dev_languages) / len(self.dev_languages)
 
 
 def prepare(study: Study, task: Task, dev_languages: tuple[str, ...], encoder: Path) -> Workload:
@@ -92,11 +91,7 @@ def prepare(study: Study, task: Task, dev_languages: tuple[str, ...], encoder: P
     """
     weights = load_encoder(encoder)
     tokenizer = load_tokenizer(encoder)
-    length = study.train.max_length or task.max_length
-
-    def tokens(language: str, split: Split) -> pa.Table:
-        return tokenise(task.read(language, split), tokenizer, length)
-
+    tokens = _token_reader(study, task, tokenizer)
     train = tokens(task.source_language, "train")
     seen = train.column("input_ids").combine_chunks().values.to_numpy()
     return Workload(
@@ -115,3 +110,20 @@ def prepare(study: Study, task: Task, dev_languages: tuple[str, ...], encoder: P
         seed=study.search.seed,
         study=study,
     )
+
+
+def _token_reader(study: Study, task: Task, tokenizer: Any) -> Callable[[str, Split], pa.Table]:
+    """Return a function that reads a split in one language as tokens."""
+    length = study.train.max_length or task.max_length
+    return lambda language, split: tokenise(task.read(language, split), tokenizer, length)
+
+
+def prepare_test(study: Study, task: Task, encoder: Path) -> dict[str, pa.Table]:
+    """Read and tokenise the test split of every language, the source first: for `confirm` alone.
+
+    Raises:
+        ModelError: the tokenizer does not load.
+        DataError: the task's data is malformed.
+    """
+    tokens = _token_reader(study, task, load_tokenizer(encoder))
+    return {language: tokens(language, "test") for language in task.languages}

@@ -11,10 +11,10 @@ from rxtune.testbed.grammar import say
 from rxtune.testbed.inference import LABELS, MeaningPair, draw_pair
 from rxtune.testbed.languages import LANGUAGES, SOURCE
 
-__all__ = ["LABELS", "SPLITS", "Item", "items", "pairs"]
+__all__ = ["LABELS", "SPLITS", "Item", "evaluation_pairs", "items", "pairs"]
 
-SPLITS: Mapping[str, int] = {"train": 6000, "dev": 1000, "test": 1000}
-"""Number of items per split; `train` is in the source language only."""
+SPLITS: Mapping[str, int] = {"dev": 1000, "test": 1000, "train": 9000}
+"""Number of items per split, in the order they are drawn; `train` is in the source only."""
 
 DATA_SEED = 8645
 
@@ -34,7 +34,8 @@ def items(language: str, split: str) -> list[Item]:
     Raises:
         KeyError: no such language or split, or `train` in another language than the source.
     """
-    if language not in LANGUAGES or (split == "train" and language != SOURCE):
+    known = language in LANGUAGES and split in SPLITS
+    if not known or (split == "train" and language != SOURCE):
         raise KeyError(f"Babel has no split {split!r} in {language!r}")
     return [
         Item(
@@ -53,6 +54,12 @@ def pairs() -> Mapping[str, tuple[MeaningPair, ...]]:
     generator = random.Random(DATA_SEED)
     seen: set[MeaningPair] = set()
     return {split: _draw_new(count, generator, seen) for split, count in SPLITS.items()}
+
+
+@cache
+def evaluation_pairs() -> frozenset[MeaningPair]:
+    """Return what dev and test say, so that pre-training text can leave it out."""
+    return frozenset((*pairs()["dev"], *pairs()["test"]))
 
 
 def _draw_new(

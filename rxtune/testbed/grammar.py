@@ -12,7 +12,6 @@ from rxtune.testbed.lexicon import (
     ADVERBS,
     CLASSES,
     DETERMINERS,
-    NEGATION,
     PLACES,
     PREPOSITIONS,
     VERBS,
@@ -38,7 +37,6 @@ class Meaning:
     adverb: str | None = None
     preposition: str | None = None
     place: NounPhrase | None = None
-    negated: bool = False
 
 
 def draw_meaning(generator: random.Random) -> Meaning:
@@ -53,7 +51,6 @@ def draw_meaning(generator: random.Random) -> Meaning:
         adverb=generator.choice(ADVERBS) if generator.random() < 0.3 else None,
         preposition=generator.choice(PREPOSITIONS) if has_place else None,
         place=draw_place(generator) if has_place else None,
-        negated=generator.random() < 0.12,
     )
 
 
@@ -79,9 +76,8 @@ def say(meaning: Meaning, code: str) -> str:
     """Return the sentence of a language that says `meaning`, in lower case without a full stop."""
     language, words = LANGUAGES[code], lexicons()[code]
     verb = words[meaning.verb] + language.verb_suffix
-    predicate = [words[NEGATION], verb] if meaning.negated else [verb]
     objects = _say_phrase(meaning.object, language, words, language.object_suffix)
-    core = [*objects, *predicate] if language.verb_last else [*predicate, *objects]
+    core = [*objects, verb] if language.verb_last else [verb, *objects]
     sentence = [*_say_phrase(meaning.subject, language, words), *core]
     if meaning.place is not None and meaning.preposition is not None:
         sentence += _say_place(meaning.preposition, meaning.place, language, words)

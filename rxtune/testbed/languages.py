@@ -92,9 +92,12 @@ LANGUAGES: Mapping[str, Language] = {
 SOURCE = "eng"
 TARGETS: tuple[str, ...] = tuple(code for code in LANGUAGES if code != SOURCE)
 
-_ONSETS = ("b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "sh", "th", "kr", "dr", "pl")  # fmt: skip
+_ONSETS = (
+    "b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "sh", "th", "kr", "dr",
+    "pl",
+)  # fmt: skip
 _VOWELS = ("a", "e", "i", "o", "u")
-_CODAS = ("", "", "", "", "n", "r", "l", "s", "m")
+_CODAS = ("", "", "", "", "n", "r", "l", "s", "m")  # repeated: open syllables are commoner
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The WordPiece tokenizer of `babel-tiny`: one piece per word and per ending, letters for the rest."""
+"""The WordPiece tokenizer of `babel-tiny`: a piece per word and per ending, else letters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rxtune.testbed.languages import LANGUAGES, lexicons
 
 if TYPE_CHECKING:
-    from transformers import BertTokenizerFast
+    from transformers import BertTokenizer
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -33,9 +33,9 @@ def vocabulary() -> list[str]:
     return list(dict.fromkeys([*SPECIAL_TOKENS, *letters, *continued, *endings, *words]))
 
 
-def build_tokenizer() -> BertTokenizerFast:
+def build_tokenizer() -> BertTokenizer:
     """Return the tokenizer; the same bit for bit at every call."""
-    from transformers import BertTokenizerFast
+    from transformers import BertTokenizer
 
     ids = {token: number for number, token in enumerate(vocabulary())}
-    return BertTokenizerFast(vocab=ids, do_lower_case=True, model_max_length=64)
+    return BertTokenizer(vocab=ids, do_lower_case=True, model_max_length=64)

@@ -76,24 +76,8 @@ def save_checkpoint(
     }
     filesystem, path = _open_filesystem(folder)
     filesystem.create_dir(path, recursive=True)
-    target = f"{path}/{FILE_NAME}"
-    metadata = {"rxtune": json.dumps(facts)}
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    if isinstance(filesystem, fs.LocalFileSystem):
-        save_file(contiguous, f"{target}.new", metadata)
-        _bring_to_disk(f"{target}.new")
-    else:
-        with tempfile.TemporaryDirectory() as local:
-            save_file(contiguous, f"{local}/{FILE_NAME}", metadata)
-            fs.copy_files(
-                f"{local}/{FILE_NAME}",
-                f"{target}.new",
-                source_filesystem=fs.LocalFileSystem(),
-                destination_filesystem=filesystem,
-            )
-    filesystem.move(f"{target}.new", target)
-    if isinstance(filesystem, fs.LocalFileSystem):
-        _bring_to_disk(path)  # the rename itself
+    _write_whole(filesystem, path, contiguous, {"rxtune": json.dumps(facts)})
     return f"{folder.rstrip('/')}/{FILE_NAME}"
 
 
@@ -137,6 +121,29 @@ def load_checkpoint(
     )
 
 
+def _write_whole(
+    filesystem: fs.FileSystem, folder: str, tensors: dict[str, Tensor], metadata: dict[str, str]
+) -> None:
+    """Write the file so that it appears under its name only when all of it is there."""
+    target = f"{folder}/{FILE_NAME}"
+    is_local = isinstance(filesystem, fs.LocalFileSystem)
+    if is_local:
+        save_file(tensors, f"{target}.new", metadata)
+        _bring_to_disk(f"{target}.new")
+    else:
+        with tempfile.TemporaryDirectory() as local:
+            save_file(tensors, f"{local}/{FILE_NAME}", metadata)
+            fs.copy_files(
+                f"{local}/{FILE_NAME}",
+                f"{target}.new",
+                source_filesystem=fs.LocalFileSystem(),
+                destination_filesystem=filesystem,
+            )
+    filesystem.move(f"{target}.new", target)
+    if is_local:
+        _bring_to_disk(folder)  # the rename itself
+
+
 def _model_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Return weights and persistent buffers, copies where two names share memory."""
     seen: set[int] = set()
@@ -160,7 +167,7 @@ def _restore_optimiser(
 ) -> None:
     for name, parameter in model.named_parameters():
         state = {
-            key: tensors[f"optimiser.{key}.{name}"].to(parameter.device)
+            key: tensors[f"optimiser.{key}.{name}"].to(parameter.device, copy=True)
             for key in ("step", "exp_avg", "exp_avg_sq")
             if f"optimiser.{key}.{name}" in tensors
         }

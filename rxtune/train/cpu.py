@@ -1,4 +1,4 @@
-"""Faster training on a CPU, by ways that change no result beyond rounding."""
+"""Faster training on a CPU: the same mathematics, other rounding and other dropout draws."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WORDS = 1 << 16
 def fast_on_cpu(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Make passes of the model inside the block faster, if the device is a CPU.
 
-    A step of a two-layer, 128-wide BERT took 20 ms instead of 33 on an AMD EPYC (Zen 5).
+    A step of a two-layer, 128-wide BERT took 20 ms instead of 32 on one core of an AMD EPYC.
     """
     with ExitStack() as stack:
         if device.type == "cpu":
@@ -89,7 +89,9 @@ def _dropout(layer: nn.Dropout, inputs: Tensor) -> Tensor:
     if not layer.training or layer.p == 0:
         return inputs
     dropped = round(layer.p * _WORDS)
+    if dropped == _WORDS:
+        return inputs * 0.0
     words = torch.empty((inputs.numel() + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None)
     bits = words.view(torch.int16)[: inputs.numel()].view(inputs.shape)
     kept = (bits >= dropped - _WORDS // 2).to(inputs.dtype)
-    return inputs * kept.mul_(_WORDS / max(_WORDS - dropped, 1))
+    return inputs * kept.mul_(_WORDS / (_WORDS - dropped))

@@ -29,6 +29,9 @@ LEARNING_RATE = 2e-5
 _LEGACY_ENDINGS = {".gamma": ".weight", ".beta": ".bias"}
 """Names that checkpoints of TensorFlow times (mBERT) use for a layer norm."""
 
+_PRETRAINED_HEADS = ("head.",)
+"""What lies outside the encoder and is pretrained: ModernBERT's, shared with masked modelling."""
+
 
 @dataclass(frozen=True, slots=True)
 class EncoderWeights:
@@ -111,11 +114,10 @@ def default_learning_rate(config: PreTrainedConfig) -> float:
 def enable_gradient_checkpointing(model: PreTrainedModel) -> None:
     """Make the model recompute activations in the backward pass: less memory, a third more time.
 
-    The reentrant kind drops gradients with respect to inputs that no weight leads to, such as
-    delta: it must be the other one.
+    It must not be the reentrant kind, which refuses `torch.autograd.grad`: delta is found by it.
     """
     kind = {"use_reentrant": False}
-    model.gradient_checkpointing_enable(kind)  # type: ignore[no-untyped-call]
+    model.activation_checkpointing_enable(kind)
 
 
 @contextmanager
@@ -180,8 +182,9 @@ def _read_weights(file: Path) -> dict[str, NDArray[Any]]:
             f"encoder {file}: must be a safetensors file, but cannot be read "
             f"({_first_line(error)}); fetch or save it again"
         ) from error
+    # Copies: the tensors are views of the file, which somebody may overwrite.
     return {
-        name: tensor.to(torch.float32).numpy()
+        name: tensor.to(torch.float32, copy=True).numpy()
         for name, tensor in state.items()
         if tensor.is_floating_point()
     }
@@ -236,12 +239,13 @@ def _matching_state(
     prefix = f"{model.base_model_prefix}."
     found: dict[str, NDArray[Any]] = {}
     for name, parameter in model.named_parameters():
-        if not name.startswith(prefix):
+        is_head = not name.startswith((prefix, *_PRETRAINED_HEADS))
+        if is_head:
             continue
         array = state.get(_stored_name(name, state, model))
         if array is None:
-            if ".pooler." in name:  # encoders saved after masked language modelling have none
-                continue
+            if not name.startswith(prefix) or ".pooler." in name:
+                continue  # a bare encoder has no head, one from masked modelling no pooler
             raise ModelError(
                 f"encoder of kind {model.config.model_type!r}: the file must hold the weight "
                 f"{name!r}, but it holds {len(state)} others; check that config.json and "

@@ -72,38 +72,26 @@ def fine_tune(
         DataError: A table or the checkpoint is malformed or belongs to another run.
         StudyError: There are more evaluations than updates.
     """
-    began = time.perf_counter()
     run = _Run(model, TokenTable(train_table, pad_id=pad_id), settings, torch.device(device))
     stops = _evaluation_points(run.total, settings.evaluations)
     with _own_random_state(run.device, settings.seed), fast_on_cpu(model, run.device):
         if checkpoint_folder is not None and resume:
             run.go_on_from(checkpoint_folder)
-        state = run.state
-        earlier = state.seconds_before
-        for evaluation in state.evaluations:
+        evaluations = run.state.evaluations
+        for evaluation in evaluations:
             on_evaluation(evaluation)
-        for stop in stops[len(state.evaluations) :]:
+        for stop in stops[len(evaluations) :]:
             train_loss = run.train_until(stop)
             accuracy = evaluate(model, dev_tables, pad_id=pad_id)
-            evaluation = Evaluation(
-                number=len(state.evaluations) + 1,
-                updates=state.updates,
-                value=aggregate(accuracy),
-                accuracy=accuracy,
-                train_loss=train_loss,
-                forward_equivalents=state.forward_equivalents,
-                seconds=earlier + time.perf_counter() - began,
-                time=time.time(),
-            )
-            state.evaluations.append(evaluation)
+            evaluations.append(run.record(accuracy, aggregate(accuracy), train_loss))
             if checkpoint_folder is not None:
                 run.save(checkpoint_folder)
-            on_evaluation(evaluation)
+            on_evaluation(evaluations[-1])
     return FineTuned(
-        forward_equivalents=state.forward_equivalents,
-        seconds=earlier + time.perf_counter() - began,
-        updates=state.updates,
-        evaluations=tuple(state.evaluations),
+        forward_equivalents=run.state.forward_equivalents,
+        seconds=run.seconds,
+        updates=run.state.updates,
+        evaluations=tuple(evaluations),
     )
 
 
@@ -117,6 +105,7 @@ class _Run:
         settings: TrainSettings,
         device: torch.device,
     ) -> None:
+        self.began = time.perf_counter()
         nn.Module.to(model, device).train()
         if settings.gradient_checkpointing:
             enable_gradient_checkpointing(model)
@@ -154,6 +143,24 @@ class _Run:
                 len(batch["labels"]) * settings.forward_equivalents_per_example
             )
         return loss_sum.item() / steps
+
+    @property
+    def seconds(self) -> float:
+        """Wall time so far, earlier parts of the run included."""
+        return self.state.seconds_before + time.perf_counter() - self.began
+
+    def record(self, accuracy: dict[str, float], value: float, train_loss: float) -> Evaluation:
+        """Return the evaluation that was made just now."""
+        return Evaluation(
+            number=len(self.state.evaluations) + 1,
+            updates=self.state.updates,
+            value=value,
+            accuracy=accuracy,
+            train_loss=train_loss,
+            forward_equivalents=self.state.forward_equivalents,
+            seconds=self.seconds,
+            time=time.time(),
+        )
 
     def save(self, folder: str) -> None:
         """Write a checkpoint of everything."""

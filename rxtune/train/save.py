@@ -18,7 +18,7 @@ def save_model(model: PreTrainedModel, folder: str) -> None:
     """
     # Written locally first: `save_pretrained` knows no remote file systems.
     with tempfile.TemporaryDirectory() as local:
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         model.save_pretrained(local)
         target = folder if "://" in folder else Path(folder).absolute().as_uri()
         files, path = fs.FileSystem.from_uri(target)

@@ -29,6 +29,7 @@ from rxtune.config import (
     Uniform,
 )
 from rxtune.errors import RxtuneError, StudyError
+from rxtune.report import summarise
 from rxtune.results import Evaluation, TrialRecord, TrialState, ZeroShot
 from rxtune.search.decisions import SearchStudy
 from rxtune.search.ledger import Ledger, _study_from_json, _study_to_json
@@ -441,7 +442,7 @@ def test_what_the_search_writes_itself_cannot_be_described(search: SearchStudy, 
 def test_the_best_trial_has_the_highest_last_value_and_is_the_earliest_of_equals(
     path: Path,
 ) -> None:
-    search = create(path, stopping={"asha": None})
+    search = create(path, Parameter("method", Constant("rs_rp")), SIGMA, stopping={"asha": None})
     assert search.best() is None
     run(search, [0.9, 0.5])
     run(search, [0.1, 0.7])
@@ -450,6 +451,18 @@ def test_the_best_trial_has_the_highest_last_value_and_is_the_earliest_of_equals
     best = search.best()
     assert best is not None
     assert best.number == 1
+
+
+def test_of_equal_trials_a_plain_one_is_best_as_in_the_report(path: Path) -> None:
+    search = create(path, startup_trials=99, trials=30, stopping={"asha": None})
+    run(search, [0.5])
+    assert run(search, [0.7]).configuration.method == "rs_rp"
+    while run(search, [0.7]).configuration.method == "rs_rp":
+        continue
+    best = search.best()
+    assert best is not None
+    assert best.configuration.method == "standard"
+    assert best == summarise(search.records()).winner
 
 
 def run_until(search: SearchStudy, value: float) -> int:

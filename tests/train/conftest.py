@@ -17,6 +17,7 @@ from transformers import (
     DebertaV2Config,
     DistilBertConfig,
     ElectraConfig,
+    ModernBertConfig,
     PreTrainedConfig,
     PreTrainedModel,
     RobertaConfig,
@@ -53,6 +54,9 @@ CONFIGS: dict[str, Callable[[], PreTrainedConfig]] = {
         pad_token_id=PAD,
     ),
     "electra": lambda: ElectraConfig(**_SIZES, embedding_size=8),
+    "modernbert": lambda: ModernBertConfig(
+        **_SIZES, cls_token_id=2, sep_token_id=3, bos_token_id=2, eos_token_id=3
+    ),
     "deberta-v2": lambda: DebertaV2Config(**_SIZES, relative_attention=True),
 }
 

@@ -91,7 +91,7 @@ def test_gradient_checkpointing_keeps_the_gradient_of_delta(any_model: PreTraine
 
     plain = gradient()
     enable_gradient_checkpointing(any_model)
-    assert any_model.is_gradient_checkpointing
+    assert any_model.is_activation_checkpointing
     assert plain.abs().sum() > 0
     torch.testing.assert_close(gradient(), plain)
 
@@ -142,6 +142,17 @@ def test_a_missing_pooler_is_made_from_the_seed(weights: EncoderWeights) -> None
     bare = EncoderWeights(weights.config, state)
     first, second = (build_model(bare, LABELS, seed=3) for _ in range(2))
     assert torch.equal(first.bert.pooler.dense.weight, second.bert.pooler.dense.weight)
+
+
+def test_every_kind_of_encoder_is_copied_in(any_model: PreTrainedModel) -> None:
+    state = {name: t.numpy().copy() for name, t in any_model.state_dict().items()}
+    model = build_model(EncoderWeights(any_model.config, state), LABELS, seed=9)
+    prefix = model.base_model_prefix
+    for name, tensor in model.state_dict().items():
+        if name.startswith((f"{prefix}.", "head.")):  # ModernBERT's head is pretrained
+            np.testing.assert_array_equal(tensor.numpy(), state[name], err_msg=name)
+        if name == "classifier.weight":
+            assert not np.array_equal(tensor.numpy(), state[name])
 
 
 def test_a_missing_weight_is_refused(weights: EncoderWeights) -> None:

@@ -1,0 +1,146 @@
+"""The runs of a confirmation on Ray: each a task that trains one configuration and tests it."""
+
+from __future__ import annotations
+
+import traceback
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from rxtune.errors import DivergedError
+from rxtune.results import ConfirmedRun, ZeroShot
+from rxtune.search.cluster import Capacity, measure_capacity, ray_running
+from rxtune.search.plan import Plan
+from rxtune.search.trial import explain
+from rxtune.search.workload import Workload, prepare, prepare_test
+
+RETRIES = 2
+"""How often a run whose worker is lost is given to another one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrained:
+    """How a run ended."""
+
+    run: ConfirmedRun
+    is_final: bool
+    """Whether the same would come out again: not where the machine failed."""
+    traceback: str | None = None
+
+
+def retrain_all(plan: Plan, runs: Sequence[ConfirmedRun]) -> Iterator[Retrained]:
+    """Make the runs, as many at a time as fit, and yield each as it ends.
+
+    Raises:
+        DataError: malformed data.
+        ModelError: the encoder does not load.
+        ClusterError: Ray or the resources are not there.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        # Data are read while Ray starts: each of them takes seconds.
+        loading = pool.submit(_load, plan)
+        with ray_running(plan.options):
+            capacity = measure_capacity(plan.options)
+            yield from _as_they_end(runs, capacity, *loading.result())
+
+
+def _load(plan: Plan) -> tuple[Workload, dict[str, pa.Table]]:
+    workload = prepare(plan.study, plan.task, plan.dev_languages, plan.encoder_folder)
+    # What the search evaluated on has done its part.
+    return replace(workload, dev={}), prepare_test(plan.study, plan.task, plan.encoder_folder)
+
+
+def _as_they_end(
+    runs: Sequence[ConfirmedRun],
+    capacity: Capacity,
+    workload: Workload,
+    test: Mapping[str, pa.Table],
+) -> Iterator[Retrained]:
+    import ray
+
+    # Ray reuses the process of a CPU task and, told here of the GPUs and not later by `options`,
+    # ends that of a GPU task: a process that has opened one GPU cannot be moved to another.
+    with_resources: Any = ray.remote(
+        num_cpus=capacity.cpus_per_trial, num_gpus=capacity.gpus_per_trial, max_retries=RETRIES
+    )
+    task = with_resources(retrain)
+    shared = [ray.put(workload), ray.put(test)]
+    threads, device = capacity.threads, capacity.device
+    waiting, running = deque(runs), dict[Any, ConfirmedRun]()
+    while waiting or running:
+        while waiting and len(running) < capacity.workers:
+            run = waiting.popleft()
+            running[task.remote(run, *shared, threads=threads, device=device)] = run
+        (ended, *_), _ = ray.wait(list(running))
+        yield _result(ended, running.pop(ended))
+
+
+def _result(ended: Any, run: ConfirmedRun) -> Retrained:
+    import ray
+
+    try:
+        result: Retrained = ray.get(ended)
+    except ray.exceptions.RayError as error:
+        reason = f"worker lost: {str(error).strip().splitlines()[-1]}"[:500]
+        return Retrained(run=replace(run, reason=reason), is_final=False)
+    return result
+
+
+def retrain(
+    run: ConfirmedRun,
+    workload: Workload,
+    test: Mapping[str, pa.Table],
+    *,
+    threads: int,
+    device: str,
+) -> Retrained:
+    """Train a run's configuration on its seed, on a worker, and test the result once.
+
+    A divergence or an error is a result: an exception would not say which.
+    """
+    try:
+        zero_shot = _train_and_test(run, workload, test, threads, device)
+    except DivergedError as error:
+        return Retrained(run=replace(run, reason=explain(error)), is_final=True)
+    except Exception as error:
+        failed = replace(run, reason=explain(error))
+        return Retrained(run=failed, is_final=False, traceback=traceback.format_exc())
+    return Retrained(run=replace(run, zero_shot=zero_shot), is_final=True)
+
+
+def _train_and_test(
+    run: ConfirmedRun,
+    workload: Workload,
+    test: Mapping[str, pa.Table],
+    threads: int,
+    device: str,
+) -> ZeroShot:
+    import torch
+
+    from rxtune.train import build_model, evaluate, fine_tune
+
+    torch.set_num_threads(threads)
+    workload = replace(workload, seed=run.seed, evaluations=1)
+    settings = workload.settings(run.configuration)
+    model = build_model(workload.weights, workload.labels, settings.seed)
+    # Nothing is chosen on the way, so nothing is evaluated on the way, and no dev split is read.
+    fine_tune(
+        model,
+        workload.train,
+        {},
+        settings,
+        pad_id=workload.pad_id,
+        on_evaluation=lambda evaluation: None,
+        aggregate=lambda accuracy: 0.0,
+        device=device,
+    )
+    return ZeroShot(
+        accuracy=evaluate(model, test, pad_id=workload.pad_id),
+        source_language=workload.source_language,
+        dev_languages=workload.dev_languages,
+        split="test",
+    )

@@ -1,0 +1,122 @@
+"""The search while it runs, in a terminal and elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from rxtune.cli import live
+from rxtune.cli.live import best_of, describe, seconds_left, watching
+from rxtune.config import Configuration
+
+Make = Callable[..., Any]
+ROBUST = Configuration(method="rs_rp", sigma=0.8, learning_rate=1.5)
+
+
+@pytest.fixture
+def console(monkeypatch: pytest.MonkeyPatch) -> Console:
+    """A wide console that is no terminal and keeps what is printed."""
+    console = Console(record=True, width=200, force_terminal=False, highlight=False)
+    monkeypatch.setattr(live, "output", console)
+    monkeypatch.setattr(live, "REFRESH_SECONDS", 0.001)
+    return console
+
+
+def test_each_trial_that_ends_while_one_looks_gets_one_line(
+    console: Console, view: Make, record: Make
+) -> None:
+    records = [record(0, "finished", 0.5), record(1, "running")]
+    with watching(view(records=lambda: list(records), began=time.monotonic())):
+        records[1] = record(1, "stopped", 0.4, configuration=ROBUST)
+        records.append(record(2, "failed", 0.3, reason="diverged: loss is nan"))
+    lines = console.export_text().splitlines()
+    assert len(lines) <= 3  # trial 0 had ended before, unless the spectator came late
+    assert "trial 1 rs_rp lr 1.5 sigma 0.8: stopped after 1/6, dev 40.0; best 50.0 (trial 0)" in (
+        lines[-2]
+    )
+    assert lines[-1].endswith(
+        "trial 2 standard lr 1: failed (diverged: loss is nan) after 1/6, dev 30.0;"
+        " best 50.0 (trial 0)"
+    )
+
+
+def test_brackets_in_a_reason_are_printed_as_they_are(
+    console: Console, view: Make, record: Make
+) -> None:
+    records = [record(0, "running")]
+    with watching(view(records=lambda: list(records))):
+        records[0] = record(0, "failed", reason="OSError: [enforce fail] at [/dev/x]")
+    assert "failed (OSError: [enforce fail] at [/dev/x])" in console.export_text()
+
+
+def test_what_a_crash_had_left_is_said_at_the_start(console: Console, view: Make) -> None:
+    with watching(view(recovered="removed 7 bytes of [journal]")):
+        pass
+    assert console.export_text().startswith("removed 7 bytes of [journal]\n")
+
+
+def test_a_terminal_shows_all_trials_and_how_the_search_stands(
+    monkeypatch: pytest.MonkeyPatch, view: Make, record: Make
+) -> None:
+    console = Console(record=True, width=120, height=40, force_terminal=True)
+    monkeypatch.setattr(live, "output", console)
+    monkeypatch.setattr(live, "REFRESH_SECONDS", 0.001)
+    trials = [
+        record(0, "finished", 0.5),
+        record(1, "finished", 0.6, configuration=ROBUST),
+        record(2, "stopped", 0.2),
+        record(3, "running", evaluations=()),
+    ]
+    with watching(view(*trials, began=time.monotonic())):
+        pass
+    last = console.export_text()[-1200:]
+    for words in (
+        "standard (baseline)",
+        "60.0 ★",
+        "3/6 trials ended · 1 stopped early · best 60.0 (trial 1) · baseline 50.0",
+        "left",
+    ):
+        assert words in last
+
+
+def test_a_low_terminal_keeps_the_running_the_best_and_the_baseline(
+    view: Make, record: Make
+) -> None:
+    trials = [record(number, "finished", 0.5 if number != 7 else 0.9) for number in range(30)]
+    trials.append(record(30, "running"))
+    console = Console(record=True, width=120, force_terminal=False)
+    console.print(live._screen(view(*trials), height=10))
+    lines = console.export_text().splitlines()
+    assert len(lines) <= 10
+    assert [line.split()[0] for line in lines[1:-2]] == ["0", "7", "27", "28", "29", "30"]
+    assert "… and 25 more" in lines[-2]
+
+
+def test_the_best_trial_is_a_finished_one_and_the_one_the_report_names(record: Make) -> None:
+    assert best_of([]) is None
+    assert best_of([record(0, "running", 0.9), record(1, "stopped", 0.9)]) is None
+    robust, plain = record(0, "finished", 0.6, configuration=ROBUST), record(1, "finished", 0.6)
+    assert best_of([robust, plain]) is plain
+    assert best_of([record(0, "finished", 0.0)]) is not None
+
+
+def test_the_time_left_is_that_of_the_trials_to_come_at_the_speed_so_far(
+    view: Make, record: Make
+) -> None:
+    ended = [record(0, "finished"), record(1, "stopped")]  # 10 s each
+    assert seconds_left(view(), []) is None
+    assert seconds_left(view(), ended) == pytest.approx(4 * 10 / 2)  # of 6 trials, two at a time
+    running = record(2, "running", started=time.time() - 4)
+    assert seconds_left(view(), [*ended, running]) == pytest.approx((3 * 10 + 6) / 2, abs=1)
+    late = record(2, "running", started=time.time() - 400)
+    assert seconds_left(view(), [*ended, late]) == pytest.approx(3 * 10 / 2)
+
+
+def test_a_trial_is_described_by_what_its_method_reads(record: Make) -> None:
+    attack = Configuration(method="adv", radius=0.0123, pgd_steps=2, learning_rate=0.5)
+    assert describe(record(0, "running", configuration=attack)) == "adv lr 0.5 radius 0.0123 K 2"
+    assert describe(record(0, "running")) == "standard lr 1"

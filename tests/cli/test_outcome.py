@@ -1,0 +1,105 @@
+"""The end of a search, as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from rxtune.cli import outcome
+from rxtune.config import Configuration
+from rxtune.search.views import SearchResult
+
+Make = Callable[..., Any]
+ROBUST = Configuration(method="rs_rp", sigma=0.8)
+
+
+@pytest.fixture
+def show(monkeypatch: pytest.MonkeyPatch, view: Make, folder: Path) -> Callable[..., str]:
+    """Return a function that shows the end of a search and returns the text."""
+
+    def run(*records: Any, interrupted: bool = False, **changes: Any) -> str:
+        console = Console(record=True, width=200, force_terminal=False, highlight=False)
+        monkeypatch.setattr(outcome, "output", console)
+        result = SearchResult(
+            view=view(*records, **changes),
+            records=records,
+            interrupted=interrupted,
+            seconds=61.4,
+            best_model=folder / "runs" / "rs" / "best" if records else None,
+            problems=(),
+        )
+        outcome.show_result(result)
+        return console.export_text()
+
+    return run
+
+
+@pytest.fixture
+def trials(record: Make) -> list[Any]:
+    return [
+        record(0, "finished", 0.5),
+        record(1, "finished", 0.62, configuration=ROBUST),
+        record(2, "finished", 0.55, configuration=Configuration(learning_rate=2.0)),
+        record(3, "stopped", 0.3),
+        record(4, "failed", 0.3, reason="diverged: loss is nan"),
+    ]
+
+
+def row(text: str, label: str) -> list[str]:
+    (line,) = [line for line in text.splitlines() if line.startswith(label)]
+    return line.removeprefix(label).split()
+
+
+def test_the_best_robust_trial_stands_beside_both_plain_ones(
+    show: Callable[..., str], trials: list[Any]
+) -> None:
+    text = show(*trials)
+    assert row(text, "trial ") == ["1", "2", "0"]
+    assert row(text, "dev score (qaf)") == ["62.0", "55.0", "50.0", "+7.0"]
+    assert row(text, "qaa") == ["72.0", "65.0", "60.0", "+7.0"]
+    assert row(text, "target mean") == ["67.0", "60.0", "55.0", "+7.0"]
+    assert row(text, "held-out mean") == ["72.0", "65.0", "60.0", "+7.0"]
+
+
+def test_the_caveat_the_savings_and_the_next_commands_follow(
+    show: Callable[..., str], trials: list[Any], folder: Path
+) -> None:
+    text = show(*trials)
+    assert "A search's own score is optimistic: the winner was chosen on the dev" in text
+    assert "5 trials in 61 s; 1 stopped early, which saved" in text
+    assert text.count("; 1 failed") == 1
+    assert f"Best model: {folder}/runs/rs/best" in text
+    assert text.splitlines()[-2:] == ["  rxtune confirm rs", "  mlflow ui"]
+
+
+def test_the_next_commands_find_a_run_and_a_store_that_lie_elsewhere(
+    show: Callable[..., str], trials: list[Any]
+) -> None:
+    text = show(*trials, folder=Path("/data/my runs/rs"), tracking_uri="sqlite:////data/m.db")
+    assert text.splitlines()[-2:] == [
+        "  rxtune confirm rs --runs '/data/my runs'",
+        "  mlflow ui --backend-store-uri sqlite:////data/m.db",
+    ]
+    assert "  open http://host:5000" in show(*trials, tracking_uri="http://host:5000")
+
+
+def test_an_interrupted_search_ends_with_the_line_that_goes_on(
+    show: Callable[..., str], trials: list[Any]
+) -> None:
+    text = show(*trials, interrupted=True)
+    assert text.splitlines()[-1] == "  rxtune search --name rs --resume"
+    elsewhere = show(*trials, interrupted=True, folder=Path("/data/rs"))
+    assert elsewhere.splitlines()[-1] == "  rxtune search --name rs --runs /data --resume"
+
+
+def test_a_search_without_a_result_says_so_and_shows_no_table(
+    show: Callable[..., str], record: Make
+) -> None:
+    text = show(record(0, "failed", reason="diverged: [/nan]"), interrupted=True)
+    assert "best robust" not in text
+    assert "no trial ran to its end" in text
+    assert "[/nan]" in text

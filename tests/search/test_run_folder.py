@@ -1,0 +1,113 @@
+"""The folder of a run: which names it may have, and that nothing is written too early."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rxtune.errors import StudyError
+from rxtune.search.run_folder import RunFolder, RunPlaces, default_name
+
+PLACES = RunPlaces(search_id="rs-1", tracking_uri="sqlite:////x/mlflow.db", storage="s3://b/rs")
+
+
+def make_run(root: Path, name: str) -> RunFolder:
+    folder = RunFolder.new(root, name)
+    folder.create("task: babel\n", PLACES)
+    folder.journal.touch()
+    return folder
+
+
+@given(name=st.text(max_size=20))
+def test_no_name_leaves_the_folder_of_all_runs(
+    tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    root = tmp_path_factory.getbasetemp() / "runs"
+    try:
+        folder = RunFolder.new(root, name)
+    except StudyError:
+        return
+    assert folder.path.resolve().parent == root.resolve()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "/tmp/x", ".hidden", "-x", "ä b"])
+def test_a_name_that_is_no_plain_word_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StudyError, match=r"--name: must be letters, digits.* stays inside"):
+        RunFolder.new(tmp_path, name)
+
+
+def test_asking_for_a_new_run_writes_nothing(tmp_path: Path) -> None:
+    folder = RunFolder.new(tmp_path / "runs", "rs")
+    assert not (tmp_path / "runs").exists()
+    assert folder.path == tmp_path / "runs" / "rs"
+
+
+def test_paths_are_absolute_because_workers_change_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = RunFolder.new(Path("runs"), "rs")
+    assert folder.best == tmp_path / "runs" / "rs" / "best"
+    assert folder.checkpoints.is_absolute()
+
+
+def test_a_run_that_exists_is_refused_with_the_command_that_resumes_it(tmp_path: Path) -> None:
+    make_run(tmp_path, "rs")
+    with pytest.raises(StudyError, match="holds a search already.*--name rs --resume"):
+        RunFolder.new(tmp_path, "rs")
+
+
+def test_a_folder_without_a_journal_is_no_run_yet(tmp_path: Path) -> None:
+    RunFolder.new(tmp_path, "rs").create("task: babel\n", PLACES)
+    assert RunFolder.new(tmp_path, "rs").path.exists()
+    with pytest.raises(StudyError, match="no run 'rs'"):
+        RunFolder.existing(tmp_path, "rs")
+
+
+def test_an_unknown_run_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    make_run(tmp_path, "rs-1122")
+    with pytest.raises(StudyError, match="no run 'rs-1123' in .*; did you mean 'rs-1122'"):
+        RunFolder.existing(tmp_path, "rs-1123")
+
+
+def test_an_unknown_run_is_refused_where_there_is_none_at_all(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="no run 'rs' in .*; there is none; `rxtune search --name rs`"):
+        RunFolder.existing(tmp_path, "rs")
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StudyError, match=r"must be writable.*is not a folder.*with --runs"):
+        RunFolder.new(tmp_path / "file" / "runs", "rs")
+
+
+def test_a_folder_that_turns_out_unwritable_is_refused(tmp_path: Path) -> None:
+    folder = RunFolder.new(tmp_path, "rs")
+    (tmp_path / "rs").touch()
+    with pytest.raises(StudyError, match="must be writable"):
+        folder.create("task: babel\n", PLACES)
+
+
+def test_places_come_back_as_they_were_kept(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, "rs")
+    assert RunFolder.existing(tmp_path, "rs").places() == PLACES
+    assert folder.study.read_text() == "task: babel\n"
+
+
+@pytest.mark.parametrize("damage", ["", "[]", '{"storage": 1}', "no json"])
+def test_damaged_places_are_refused_by_file(tmp_path: Path, damage: str) -> None:
+    folder = make_run(tmp_path, "rs")
+    (folder.path / "places.json").write_text(damage)
+    with pytest.raises(StudyError, match=r"places\.json: must say where the run keeps"):
+        folder.places()
+
+
+@pytest.mark.parametrize("stem", ["rs", "my space!", "..", "", "ünïcode"])
+def test_a_default_name_is_allowed_and_free(tmp_path: Path, stem: str) -> None:
+    first = default_name(tmp_path, stem)
+    make_run(tmp_path, first)
+    second = default_name(tmp_path, stem)
+    assert RunFolder.new(tmp_path, second).path != tmp_path / first

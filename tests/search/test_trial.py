@@ -1,0 +1,139 @@
+"""What a worker reports of one trial, with Ray's `report` replaced by a list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray.tune
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from rxtune.config import Configuration
+from rxtune.errors import DivergedError
+from rxtune.results import Evaluation, ZeroShot
+from rxtune.search import trial
+from rxtune.search.trial import explain, parse, run_trial
+from rxtune.search.workload import Workload
+from rxtune.train import evaluate
+
+
+@pytest.fixture
+def messages(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Every report so far, as the driver reads it."""
+    heard: list[dict[str, Any]] = []
+    monkeypatch.setattr(ray.tune, "report", lambda metrics: heard.append(parse(metrics["message"])))
+    return heard
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> dict[str, Any]:
+    configuration = Configuration(method="rs_rp", sigma=0.5)
+    return {
+        "number": 3,
+        "configuration": configuration.to_json(),
+        "folder": str(tmp_path / "trial-0003"),
+        "threads": 1,
+        "device": "cpu",
+    }
+
+
+def failing_with(error: BaseException) -> Callable[..., Any]:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    return fail
+
+
+def test_a_trial_reports_every_evaluation_then_every_language(
+    messages: list[dict[str, Any]], config: dict[str, Any], workload: Workload
+) -> None:
+    run_trial(config, workload)
+    assert [message["kind"] for message in messages] == ["evaluation", "evaluation", "finished"]
+    assert [message["evaluation"].number for message in messages[:2]] == [1, 2]
+    last, result = messages[1]["evaluation"], messages[2]["zero_shot"]
+    assert isinstance(last, Evaluation)
+    assert isinstance(result, ZeroShot)
+    assert list(last.accuracy) == ["qab"]
+    assert list(result.accuracy) == ["eng", "qaa", "qab"]
+    assert result.accuracy["qab"] == last.accuracy["qab"] == last.value
+    assert (result.source_language, result.dev_languages) == ("eng", ("qab",))
+
+
+def test_the_model_it_leaves_has_the_accuracy_it_reported(
+    messages: list[dict[str, Any]], config: dict[str, Any], workload: Workload
+) -> None:
+    run_trial(config, workload)
+    folder = f"{config['folder']}/model"
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    accuracy = evaluate(model, workload.dev, pad_id=workload.pad_id)
+    assert accuracy == messages[-1]["zero_shot"].accuracy
+
+
+def test_a_trial_that_runs_again_reports_the_same_from_its_checkpoint(
+    messages: list[dict[str, Any]], config: dict[str, Any], workload: Workload
+) -> None:
+    run_trial(config, workload)
+    run_trial(config, workload)
+    assert messages[:3] == messages[3:]
+
+
+def test_a_divergence_is_a_report_not_an_exception(
+    messages: list[dict[str, Any]],
+    config: dict[str, Any],
+    workload: Workload,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trial, "_train", failing_with(DivergedError("loss is nan at update 3")))
+    run_trial(config, workload)
+    assert messages == [{"kind": "failed", "reason": "diverged: loss is nan at update 3"}]
+
+
+def test_any_other_error_is_a_report_with_its_traceback(
+    messages: list[dict[str, Any]],
+    config: dict[str, Any],
+    workload: Workload,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trial, "_train", failing_with(ValueError("odd\nand more")))
+    run_trial(config, workload)
+    (message,) = messages
+    assert (message["kind"], message["reason"]) == ("failed", "ValueError: odd")
+    assert "in fail\n    raise error\n" in message["traceback"]
+
+
+def test_rays_way_of_stopping_a_trial_passes_through(
+    messages: list[dict[str, Any]],
+    config: dict[str, Any],
+    workload: Workload,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trial, "_train", failing_with(SystemExit(0)))
+    with pytest.raises(SystemExit):
+        run_trial(config, workload)
+    assert messages == []
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory.\nTried"), "out of memory: CUDA out of memory"),
+        (MemoryError(), "out of memory: "),
+        (RuntimeError("shape [2, 3]\nis odd"), "RuntimeError: shape [2, 3]"),
+        (DivergedError("update 3 of 9: loss inf"), "diverged: update 3 of 9: loss inf"),
+    ],
+)
+def test_a_reason_is_one_line_that_says_what_kind(error: Exception, reason: str) -> None:
+    assert explain(error).startswith(reason)
+    assert "\n" not in explain(error)
+
+
+def test_an_endless_message_is_cut() -> None:
+    assert len(explain(ValueError("x" * 10_000))) == 500
+
+
+def test_a_message_without_records_comes_back_as_it_was() -> None:
+    assert parse(json.dumps({"kind": "failed", "reason": "x"})) == {"kind": "failed", "reason": "x"}

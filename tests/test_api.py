@@ -1,0 +1,164 @@
+"""The verbs as functions."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rxtune import api
+from rxtune.api import SearchOptions, read_study
+from rxtune.config import Configuration, load_study
+from rxtune.errors import StudyError
+from rxtune.results import Evaluation, TrialRecord, TrialState, ZeroShot
+from rxtune.search.run_folder import RunFolder, RunPlaces
+
+SPACE = """\
+space:
+  method: {choice: [standard, rs_rp]}
+  sigma: {log_uniform: [0.1, 3.0], when: {method: [rs_rp]}}
+  learning_rate: {log_uniform: [0.3, 3.0]}
+search: {trials: 6}
+"""
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Path:
+    (tmp_path / "space.yaml").write_text(SPACE)
+    return tmp_path / "space.yaml"
+
+
+@pytest.fixture
+def resumed(tmp_path: Path, space: Path) -> SearchOptions:
+    """Options that resume the run of the space file."""
+    folder = RunFolder.new(tmp_path / "runs", "rs")
+    places = RunPlaces(search_id="x", tracking_uri="", storage="")
+    folder.create(load_study(space).to_yaml(), places)
+    folder.journal.touch()
+    return SearchOptions(name="rs", root=tmp_path / "runs", resume=True)
+
+
+def test_what_is_exported_exists() -> None:
+    assert sorted(api.__all__) == api.__all__ or set(api.__all__) <= vars(api).keys()
+    assert all(callable(getattr(api, name)) for name in api.__all__)
+
+
+def test_a_new_search_reads_the_space_file_and_the_overrides(space: Path) -> None:
+    study = read_study(space, SearchOptions(name="rs"), {"search.trials": 60})
+    assert study == load_study(space, {"search.trials": 60})
+
+
+def test_a_new_search_needs_a_space_file() -> None:
+    with pytest.raises(StudyError, match="--space: a space file is needed"):
+        read_study(None, SearchOptions(name="rs"))
+
+
+def test_a_resumed_search_needs_none_and_may_be_given_the_same(
+    space: Path, resumed: SearchOptions
+) -> None:
+    study = load_study(space)
+    assert read_study(None, resumed) == study
+    assert read_study(space, resumed) == study
+
+
+def test_a_resumed_search_may_have_more_trials_but_not_fewer(resumed: SearchOptions) -> None:
+    assert read_study(None, resumed, {"search.trials": 60}).search.trials == 60
+    with pytest.raises(StudyError, match="was begun with 6 trials and cannot shrink to 5"):
+        read_study(None, resumed, {"search.trials": 5})
+
+
+@pytest.mark.parametrize(
+    ("overrides", "difference"),
+    [
+        ({"search.seed": 1}, "another search.seed;"),
+        ({"task": "xnli", "train.epochs": 2.0}, "another task and train.epochs;"),
+        ({"stopping": "none"}, "another stopping.asha;"),
+    ],
+)
+def test_another_search_is_not_resumed_and_the_difference_is_named(
+    resumed: SearchOptions, overrides: dict[str, Any], difference: str
+) -> None:
+    with pytest.raises(StudyError, match=difference):
+        read_study(None, resumed, overrides)
+
+
+def test_another_space_is_named_by_parameter(space: Path, resumed: SearchOptions) -> None:
+    space.write_text(SPACE.replace("[0.1, 3.0]", "[0.1, 2.0]") + "  # noise\n".replace(" ", ""))
+    with pytest.raises(StudyError, match=r"run 'rs' was begun with another space\.sigma; leave"):
+        read_study(space, resumed)
+
+
+# --- what MLflow shows of the whole search
+
+
+def trial(number: int, value: float, configuration: Configuration, **accuracy: float) -> Any:
+    evaluation = Evaluation(
+        number=6,
+        updates=60,
+        value=value,
+        accuracy={"qaf": value},
+        train_loss=1.0,
+        forward_equivalents=100.0,
+        seconds=3.0,
+        time=1.7e9,
+    )
+    return TrialRecord(
+        number=number,
+        configuration=configuration,
+        state=TrialState.FINISHED,
+        is_baseline=number == 0,
+        evaluations=(evaluation,),
+        zero_shot=ZeroShot(
+            accuracy={"eng": 0.9, "qaf": value, **accuracy},
+            source_language="eng",
+            dev_languages=("qaf",),
+        ),
+    )
+
+
+def result(space: Path, *records: TrialRecord) -> Any:
+    study = load_study(space)
+    view = SimpleNamespace(name="rs", study=study, encoder="babel-tiny", dev_examples=1000)
+    return SimpleNamespace(view=view, records=records)
+
+
+ROBUST = Configuration(method="rs_rp", sigma=0.81234, learning_rate=1.5)
+
+
+def test_the_parent_run_carries_the_winner_and_its_gain(space: Path) -> None:
+    plain = trial(0, 0.5, Configuration(), qaa=0.6, qab=0.4)
+    robust = trial(1, 0.62, ROBUST, qaa=0.7, qab=0.5)
+    end = api._conclude(result(space, plain, robust))
+    assert end.metrics == {
+        "dev_accuracy": 0.62,
+        "target_mean": pytest.approx((0.62 + 0.7 + 0.5) / 3),
+        "held_out_mean": pytest.approx(0.6),
+        "source_accuracy": 0.9,
+        "worst_language_accuracy": 0.5,
+        "gain_over_best_plain": pytest.approx(0.12),
+    }
+    assert end.tags == {
+        "best.trial": "1",
+        "best.method": "rs_rp",
+        "best.learning_rate": "1.5",
+        "best.sigma": "0.8123",
+        "best.perturbed_weight": "1",
+    }
+    assert "rxtune search `rs`" in end.description
+    assert end.artifacts["summary.md"].splitlines()[0].startswith("|  | best robust |")
+
+
+def test_a_mean_that_does_not_exist_is_no_metric(space: Path) -> None:
+    end = api._conclude(result(space, trial(0, 0.5, Configuration())))
+    assert "held_out_mean" not in end.metrics  # there is no target but the dev language
+    assert not any(math.isnan(value) for value in end.metrics.values())
+
+
+def test_a_search_without_a_result_says_so(space: Path) -> None:
+    end = api._conclude(result(space))
+    assert end.metrics == {}
+    assert end.tags == {}
+    assert "no trial ran to its end" in end.description
