@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from rxtune.config.configuration import Configuration
+from rxtune.data import find_task
 
-LEARNING_RATES = (0.1, 0.2, 0.4, 0.8, 1.6)
-SIGMAS = (0.3, 0.5, 0.8, 1.2, 1.8)
-RADII = (0.03, 0.1)
+LEARNING_RATES = (0.5, 1.0, 2.0)
+SIGMAS = (0.3, 0.6, 1.0, 1.7)
+RADII = (0.1,)
 
 
 def grid() -> Iterator[Configuration]:
@@ -35,12 +36,12 @@ def grid() -> Iterator[Configuration]:
 
 
 def run(
-    configuration: Configuration, seed: int, model: str, epochs: float, evaluations: int = 6
+    configuration: Configuration, seed: int, model: str, epochs: float, evaluations: int = 3
 ) -> dict[str, Any]:
     """Return the dev curve and the final dev and test accuracy per language of one run."""
     import torch
 
-    from rxtune.data import find_task, load_tokenizer, tokenise
+    from rxtune.data import load_tokenizer, tokenise
     from rxtune.perturb import measure_unit
     from rxtune.train import (
         build_model,
@@ -97,11 +98,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--model", help="encoder folder (default: the shipped one)")
-    parser.add_argument("--epochs", type=float, default=2.0)
+    parser.add_argument("--epochs", type=float, default=find_task("babel").epochs)
     parser.add_argument("--methods", nargs="+", default=["standard", "rs_rp", "adv"])
     parser.add_argument("--rates", type=float, nargs="+", default=list(LEARNING_RATES))
     parser.add_argument("--sigmas", type=float, nargs="+", default=list(SIGMAS))
-    parser.add_argument("--evaluations", type=int, default=6)
+    parser.add_argument("--evaluations", type=int, default=3, help="a third of a trial each")
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     if arguments.model is None:

@@ -21,6 +21,7 @@ from statistics import median
 from babel_runs import run
 
 from rxtune.config.configuration import Configuration
+from rxtune.data import find_task
 from rxtune.testbed import encoder_folder
 from rxtune.track import versions
 
@@ -55,8 +56,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     print(f"{processor()}, {os.cpu_count()} cores;", versions())
-    folder = str(encoder_folder())
-    trials = [run(Configuration(), seed, folder, 2.0)["train_seconds"] for seed in range(3)]
+    folder, epochs = str(encoder_folder()), find_task("babel").epochs
+    trials = [run(Configuration(), seed, folder, epochs)["train_seconds"] for seed in range(3)]
     print(f"one plain trial on one core: {shown(trials)}")
     searches = [time_search() for _ in range(arguments.repeats)]
     print(f"default search: {shown(searches)}")

@@ -149,7 +149,7 @@ def seconds_left(view: SearchView, records: list[TrialRecord]) -> float | None:
 
 
 def best_of(records: list[TrialRecord]) -> TrialRecord | None:
-    """Return the finished trial with the highest dev accuracy; of equals a plain one, the first."""
+    """Return the best finished trial, by the report's rule: of equals a plain one, the first."""
     finished = [r for r in records if r.state is TrialState.FINISHED and r.value is not None]
     return max(
         finished,

@@ -22,7 +22,9 @@ def search(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="Encoder: folder or hub name (default: the task's).", rich_help_panel=_WHAT),
+        typer.Option(
+            help="Encoder: folder or hub name (default: the task's).", rich_help_panel=_WHAT
+        ),
     ] = None,
     languages: Annotated[
         str | None,
@@ -85,7 +87,7 @@ def search(
     if resume and name is None:
         raise typer.BadParameter("--resume needs --name: which run to go on with")
     options = SearchOptions(
-        name=name or default_name(runs, space.stem if space else "search"),
+        name=default_name(runs, space.stem if space else "search") if name is None else name,
         root=runs,
         resume=resume,
         workers=workers,

@@ -25,20 +25,20 @@ class _Listener:
         return {name: value for name, value in vars(self).items() if name != "_director"}
 
 
-class JournalSearcher(_Listener, Searcher):  # type: ignore[misc]
+class JournalSearcher(_Listener, Searcher):
     """Hands Ray the next trial; results reach the journal through the scheduler."""
 
     def __init__(self, director: Director) -> None:
         super().__init__(metric="message", mode="max")
         self._director = director
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the next trial's config, or that there is none."""
         with self._director.answering_for_errors():
             config = self._director.next_trial()
             if config is not None:
                 return config
-        return str(Searcher.FINISHED)
+        return Searcher.FINISHED  # type: ignore[return-value]  # Ray's own signature omits it
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -52,11 +52,11 @@ class JournalSearcher(_Listener, Searcher):  # type: ignore[misc]
         """Nothing: the journal remembers."""
 
 
-class JournalScheduler(_Listener, FIFOScheduler):  # type: ignore[misc]
+class JournalScheduler(_Listener, FIFOScheduler):
     """Passes every report to the director, which decides."""
 
     def __init__(self, director: Director) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._director = director
 
     def on_trial_result(
@@ -71,14 +71,15 @@ class JournalScheduler(_Listener, FIFOScheduler):  # type: ignore[misc]
     def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
         """Tell of a worker that is gone, unless Ray gives the trial to another one."""
         # Ray sets ERROR before it requeues a trial; on the last failure the state still stands.
-        if trial.status == trial.ERROR and trial.should_recover():
+        recovers = trial.should_recover()  # type: ignore[no-untyped-call]
+        if trial.status == trial.ERROR and recovers:
             return
         with self._director.answering_for_errors():
             why = str(trial.get_error() or "no reason given")
             self._director.lose(trial.config["number"], f"worker lost: {_last_line(why)}")
 
 
-class StopWhenTold(_Listener, Stopper):  # type: ignore[misc]
+class StopWhenTold(_Listener, Stopper):
     """Ends the whole search as soon as the director says so."""
 
     def __init__(self, director: Director) -> None:

@@ -69,7 +69,7 @@ def ray_running(options: SearchOptions) -> Iterator[None]:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
+    except Exception as error:  # a node that does not come up in time is a bare one of Ray's
         raise _unreachable(options.address, str(error).strip().partition("\n")[0]) from error
     try:
         yield
@@ -112,7 +112,8 @@ def measure_capacity(options: SearchOptions) -> Capacity:
     """
     import ray
 
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    alive = (node for node in ray.nodes() if node["Alive"])  # type: ignore[no-untyped-call]
+    nodes = [node["Resources"] for node in alive]
     grown = _largest_after_growth()
     n_gpus = max(_most(nodes, "GPU"), grown.get("GPU", 0.0))
     gpus = options.gpus_per_trial

@@ -8,13 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from rxtune.testbed.grammar import Meaning, NounPhrase, adjectives_for, draw_meaning, draw_place
-from rxtune.testbed.lexicon import (
-    ADVERBS,
-    CLASS_OF,
-    CLASSES,
-    OPPOSITE_OF,
-    PREPOSITIONS,
-)
+from rxtune.testbed.lexicon import ADVERBS, CLASS_OF, CLASSES, OPPOSITE_OF, PREPOSITIONS
 
 LABELS = ("entailment", "neutral", "contradiction")
 """The order of XNLI: 0, 1, 2."""
@@ -49,7 +43,7 @@ def _draw_hypothesis(premise: Meaning, label: int, generator: random.Random) -> 
     if label == 0:
         return _entailed(premise, generator, generator.choice((1, 1, 2)))
     changed = _apply_one(premise, NEUTRAL if label == 1 else CONTRADICTING, generator)
-    if changed is None or generator.random() < 0.7:
+    if changed is None or generator.random() < 0.5:
         return changed
     return _weaken_elsewhere(premise, changed, generator)
 

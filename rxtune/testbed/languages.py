@@ -59,24 +59,24 @@ LANGUAGES: Mapping[str, Language] = {
     for language in (
         Language(code="eng", name="English", group="source", shared_words=1.0),
         Language(
-            code="qaa", name="Anglo", group="near", shared_words=0.60, adjective_last=True,
+            code="qaa", name="Anglo", group="near", shared_words=0.55, adjective_last=True,
             pretraining_share=0.6,
         ),
         Language(
-            code="qab", name="Betan", group="near", shared_words=0.50, postpositions=True,
+            code="qab", name="Betan", group="near", shared_words=0.45, verb_last=True,
             pretraining_share=0.6,
         ),
         Language(
-            code="qac", name="Corvin", group="middle", shared_words=0.35, adjective_last=True,
+            code="qac", name="Corvin", group="middle", shared_words=0.35, verb_last=True,
             object_suffix="ka", pretraining_share=0.4,
         ),
         Language(
             code="qad", name="Dalmi", group="middle", shared_words=0.30, verb_last=True,
-            verb_suffix="ta", pretraining_share=0.4,
+            adjective_last=True, verb_suffix="ta", pretraining_share=0.4,
         ),
         Language(
-            code="qae", name="Esuan", group="middle", shared_words=0.25, postpositions=True,
-            articles=False, object_suffix="mo", pretraining_share=0.3,
+            code="qae", name="Esuan", group="middle", shared_words=0.25, verb_last=True,
+            postpositions=True, object_suffix="mo", pretraining_share=0.3,
         ),
         Language(
             code="qaf", name="Fenric", group="far", shared_words=0.15, verb_last=True,
@@ -84,7 +84,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         Language(
             code="qag", name="Gorlu", group="far", shared_words=0.12, verb_last=True,
-            adjective_last=True, articles=False, verb_suffix="si", pretraining_share=0.06,
+            adjective_last=True, verb_suffix="si", pretraining_share=0.06,
         ),
     )
 }  # fmt: skip

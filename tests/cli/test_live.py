@@ -35,8 +35,9 @@ def test_each_trial_that_ends_while_one_looks_gets_one_line(
         records.append(record(2, "failed", 0.3, reason="diverged: loss is nan"))
     lines = console.export_text().splitlines()
     assert len(lines) <= 3  # trial 0 had ended before, unless the spectator came late
-    assert "trial 1 rs_rp lr 1.5 sigma 0.8: stopped after 1/6, dev 40.0; best 50.0 (trial 0)" in (
-        lines[-2]
+    assert (
+        "trial 1 rs_rp lr 1.5 sigma 0.8: stopped after 1/6, dev 40.0; best 50.0 (trial 0)"
+        in (lines[-2])
     )
     assert lines[-1].endswith(
         "trial 2 standard lr 1: failed (diverged: loss is nan) after 1/6, dev 30.0;"

@@ -64,7 +64,8 @@ def test_a_wrong_flag_is_refused_in_one_line_and_nothing_is_written(
         ("just words", ["space.yaml:1: "]),
         ("spaec: {}\n", ["did you mean 'space'"]),
         (
-            "space:\n  method: standard\n  learning_rate: {uniform: [3, 1]}\nsearch: {trails: 3}\n",
+            "space:\n  method: standard\n  learning_rate: {uniform: [3, 1]}\n"
+            "search: {trails: 3}\n",
             ["space.yaml:3: space.learning_rate", "space.yaml:4: search.trails"],
         ),
     ],

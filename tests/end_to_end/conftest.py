@@ -30,9 +30,13 @@ stopping: {asha: {evaluations: 3, first_rung: 1, reduction_factor: 2}}
 train: {epochs: 0.1, max_length: 32}
 """
 MARK = "RXTUNE_TEST_MARK"
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds after which a search that does not do what is waited for has failed the test."""
-QUIETED_BY_TESTS = ("MLFLOW_DISABLE_TELEMETRY", "RAY_USAGE_STATS_ENABLED", "TOKENIZERS_PARALLELISM")
+QUIETED_BY_TESTS = (
+    "MLFLOW_DISABLE_TELEMETRY",
+    "RAY_USAGE_STATS_ENABLED",
+    "TOKENIZERS_PARALLELISM",
+)
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,7 @@ class Workplace:
 
     def gone(self) -> bool:
         """Return whether all those processes end, given a little time."""
-        deadline = time.monotonic() + PATIENCE / 4
+        deadline = time.monotonic() + PATIENCE / 5
         while self.process_ids() and time.monotonic() < deadline:
             time.sleep(0.05)
         return not self.process_ids()

@@ -32,6 +32,7 @@ def main(
 
     return run
 
+
 def test_a_search_in_which_every_trial_diverges_ends_early_and_says_so(workplace: Any) -> None:
     shutil.copytree(workplace.encoder, workplace.folder / "diverging")
     config = workplace.folder / "diverging" / "config.json"

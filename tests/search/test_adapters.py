@@ -104,5 +104,9 @@ def test_the_whole_search_stops_when_the_director_says_so(director: Any) -> None
 def test_ray_pickles_them_without_the_director_and_his_open_journal(director: Any) -> None:
     director.lock = open  # not the real one, but as unwilling
     director.unpicklable = lambda: None
-    for listener in (JournalSearcher(director), JournalScheduler(director), StopWhenTold(director)):
+    for listener in (
+        JournalSearcher(director),
+        JournalScheduler(director),
+        StopWhenTold(director),
+    ):
         assert not hasattr(pickle.loads(pickle.dumps(listener)), "_director")

@@ -139,3 +139,13 @@ def test_an_address_at_which_nobody_answers_is_refused_at_once() -> None:
             ray_running(SearchOptions(name="rs", address=address)),
         ):
             pytest.fail("Ray must not have been started")
+
+
+def test_a_ray_that_does_not_start_is_a_refusal_not_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    def time_out(**_: Any) -> None:
+        raise Exception("The current node timed out during startup.\nMore")  # as Ray does
+
+    monkeypatch.setattr(ray, "init", time_out)
+    message = "Ray does not start on this machine: The current node timed out during startup"
+    with pytest.raises(ClusterError, match=message), ray_running(SearchOptions(name="rs")):
+        pytest.fail("there is no Ray")

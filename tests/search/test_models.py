@@ -123,7 +123,7 @@ def test_storage_by_uri_is_the_same_place(tmp_path: Path, tiny_encoder: Path) ->
 def test_a_storage_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     store = ModelStore(str(tmp_path / "file" / "storage"), tmp_path / "best")
-    with pytest.raises(ClusterError, match="--storage: .*/file/storage must be writable"):
+    with pytest.raises(ClusterError, match=r"--storage: .*/file/storage must be writable"):
         store.require_writable()
 
 

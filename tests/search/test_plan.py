@@ -46,7 +46,7 @@ def test_a_plan_writes_nothing(tmp_path: Path) -> None:
 def test_an_unknown_task_language_or_encoder_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="unknown task 'babl'; did you mean 'babel'"):
         plan(tmp_path, task="babl")
-    with pytest.raises(DataError, match="no language 'qax'.*it has eng, qaa"):
+    with pytest.raises(DataError, match=r"no language 'qax'.*it has eng, qaa"):
         plan(tmp_path, select={"languages": ["qax"]})
     with pytest.raises(ModelError, match="no encoder 'nowhere'"):
         plan(tmp_path, model="nowhere")

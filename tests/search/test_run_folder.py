@@ -56,7 +56,7 @@ def test_paths_are_absolute_because_workers_change_their_folder(
 
 def test_a_run_that_exists_is_refused_with_the_command_that_resumes_it(tmp_path: Path) -> None:
     make_run(tmp_path, "rs")
-    with pytest.raises(StudyError, match="holds a search already.*--name rs --resume"):
+    with pytest.raises(StudyError, match=r"holds a search already.*--name rs --resume"):
         RunFolder.new(tmp_path, "rs")
 
 
@@ -69,12 +69,14 @@ def test_a_folder_without_a_journal_is_no_run_yet(tmp_path: Path) -> None:
 
 def test_an_unknown_run_is_refused_with_the_nearest(tmp_path: Path) -> None:
     make_run(tmp_path, "rs-1122")
-    with pytest.raises(StudyError, match="no run 'rs-1123' in .*; did you mean 'rs-1122'"):
+    with pytest.raises(StudyError, match=r"no run 'rs-1123' in .*; did you mean 'rs-1122'"):
         RunFolder.existing(tmp_path, "rs-1123")
 
 
 def test_an_unknown_run_is_refused_where_there_is_none_at_all(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="no run 'rs' in .*; there is none; `rxtune search --name rs`"):
+    with pytest.raises(
+        StudyError, match=r"no run 'rs' in .*; there is none; `rxtune search --name rs`"
+    ):
         RunFolder.existing(tmp_path, "rs")
 
 

@@ -25,7 +25,9 @@ from rxtune.train import evaluate
 def messages(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Every report so far, as the driver reads it."""
     heard: list[dict[str, Any]] = []
-    monkeypatch.setattr(ray.tune, "report", lambda metrics: heard.append(parse(metrics["message"])))
+    monkeypatch.setattr(
+        ray.tune, "report", lambda metrics: heard.append(parse(metrics["message"]))
+    )
     return heard
 
 
@@ -120,7 +122,10 @@ def test_rays_way_of_stopping_a_trial_passes_through(
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (torch.OutOfMemoryError("CUDA out of memory.\nTried"), "out of memory: CUDA out of memory"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory.\nTried"),
+            "out of memory: CUDA out of memory",
+        ),
         (MemoryError(), "out of memory: "),
         (RuntimeError("shape [2, 3]\nis odd"), "RuntimeError: shape [2, 3]"),
         (DivergedError("update 3 of 9: loss inf"), "diverged: update 3 of 9: loss inf"),
@@ -136,4 +141,7 @@ def test_an_endless_message_is_cut() -> None:
 
 
 def test_a_message_without_records_comes_back_as_it_was() -> None:
-    assert parse(json.dumps({"kind": "failed", "reason": "x"})) == {"kind": "failed", "reason": "x"}
+    assert parse(json.dumps({"kind": "failed", "reason": "x"})) == {
+        "kind": "failed",
+        "reason": "x",
+    }
