@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from rxtune.cli.console import errors, output
+
+if TYPE_CHECKING:
+    from rxtune.config import Study
+    from rxtune.search.options import SearchOptions
+    from rxtune.search.plan import Plan
 
 _WHAT, _WHERE, _RUN = "What to search", "Where to run", "The run"
 
@@ -108,28 +113,26 @@ def search(
     _run(study, options)
 
 
-def _run(study: Any, options: Any) -> None:
+def _run(study: Study, options: SearchOptions) -> None:
     from rxtune import api
     from rxtune.cli.live import watching
     from rxtune.cli.outcome import show_result
+    from rxtune.search.plan import make_plan
 
-    output.print(_announcement(study, options), soft_wrap=True)
+    plan = make_plan(study, options)  # refusals before anything is announced
+    output.print(_announcement(plan), soft_wrap=True)
     result = api.search(study, options, watch=watching)
     show_result(result)
     if result.problems:
-        what = "; ".join(result.problems)
-        errors.print(f"MLflow did not take everything: {what}", style="yellow", markup=False)
+        errors.print("[yellow]MLflow did not take everything:[/] " + "; ".join(result.problems))
     if result.interrupted:
         raise typer.Exit(130)
 
 
-def _announcement(study: Any, options: Any) -> str:
-    from rxtune.data.catalogue import TASKS
-
-    verb = "Resuming" if options.resume else "Searching"
-    task = TASKS.get(study.task)
-    model = study.model or (task.default_model if task else "?")
-    what = f"{study.search.trials} trials of {model} on {study.task}"
+def _announcement(plan: Plan) -> str:
+    verb = "Resuming" if plan.options.resume else "Searching"
+    study = plan.study
+    what = f"{study.search.trials} trials of {escape(plan.encoder)} on {plan.task.name}"
     embedded = " (the embedded testbed; --task and --model choose others)"
-    where = embedded if study.task == "babel" and study.model is None else ""
-    return f"{verb} [bold]{options.name}[/]: {escape(what)}{where}"
+    where = embedded if plan.task.name == "babel" and study.model is None else ""
+    return f"{verb} [bold]{plan.options.name}[/]: {what}{where}"

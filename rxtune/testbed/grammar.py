@@ -91,7 +91,7 @@ def _say_phrase(
 ) -> list[str]:
     noun = [words[phrase.noun] + suffix]
     adjective = [] if phrase.adjective is None else [words[phrase.adjective]]
-    article = [words[phrase.determiner]] if language.articles else []
+    article = [words[phrase.determiner]]
     if language.adjective_last:
         return [*article, *noun, *adjective]
     return [*article, *adjective, *noun]

@@ -32,8 +32,6 @@ class Language:
     """Adjective after its noun."""
     postpositions: bool = False
     """The adposition follows its noun."""
-    articles: bool = True
-    """Whether noun phrases carry a determiner."""
     object_suffix: str = ""
     """Case ending of the object noun; none if empty."""
     verb_suffix: str = ""
@@ -47,7 +45,6 @@ class Language:
         traits = (
             (self.adjective_last, "adjective after noun"),
             (self.postpositions, "postpositions"),
-            (not self.articles, "no articles"),
             (bool(self.object_suffix), f"object in -{self.object_suffix}"),
             (bool(self.verb_suffix), f"verb in -{self.verb_suffix}"),
         )

@@ -25,12 +25,12 @@ FULL = Meaning(
 GLOSSES = {
     "eng": "this old king praised this rich baker behind the river slowly",
     "qaa": "this king old praised this baker rich behind the river slowly",
-    "qab": "this old king praised this rich baker the river behind slowly",
-    "qac": "this king old praised this baker-ka rich behind the river slowly",
-    "qad": "this old king this rich baker praised-ta behind the river slowly",
-    "qae": "old king praised rich baker-mo river behind slowly",
+    "qab": "this old king this rich baker praised behind the river slowly",
+    "qac": "this old king this rich baker-ka praised behind the river slowly",
+    "qad": "this king old this baker rich praised-ta behind the river slowly",
+    "qae": "this old king this rich baker-mo praised the river behind slowly",
     "qaf": "this old king this rich baker-ru praised the river behind slowly",
-    "qag": "king old baker rich praised-si behind river slowly",
+    "qag": "this king old this baker rich praised-si behind the river slowly",
 }
 """Concepts in the order of the language, endings after a hyphen."""
 
@@ -56,18 +56,13 @@ def test_what_a_meaning_leaves_out_is_not_said(code: str) -> None:
 
 
 @given(seeds, st.sampled_from(list(LANGUAGES)))
-def test_all_languages_say_as_many_words_but_for_articles(seed: int, code: str) -> None:
+def test_all_languages_say_as_many_words(seed: int, code: str) -> None:
     meaning = draw_meaning(random.Random(seed))
-    phrases = 2 if meaning.place is None else 3
-    articles = 0 if LANGUAGES[code].articles else phrases
-    source_length = len(say(meaning, "eng").split())
-    assert len(say(meaning, code).split()) == source_length - articles
+    assert len(say(meaning, code).split()) == len(say(meaning, "eng").split())
 
 
-@given(seeds, seeds, st.sampled_from([c for c in LANGUAGES if LANGUAGES[c].articles]))
-def test_a_language_with_articles_says_two_meanings_differently(
-    seed: int, other: int, code: str
-) -> None:
+@given(seeds, seeds, st.sampled_from(list(LANGUAGES)))
+def test_a_language_says_two_meanings_differently(seed: int, other: int, code: str) -> None:
     first, second = draw_meaning(random.Random(seed)), draw_meaning(random.Random(other))
     assert (say(first, code) == say(second, code)) == (first == second)
 

@@ -13,12 +13,12 @@ from rxtune.testbed.lexicon import CONCEPTS
 DIFFERENCES = {
     "eng": (),
     "qaa": ("adjective after noun",),
-    "qab": ("postpositions",),
-    "qac": ("adjective after noun", "object in -ka"),
-    "qad": ("verb in -ta",),
-    "qae": ("postpositions", "no articles", "object in -mo"),
+    "qab": (),
+    "qac": ("object in -ka",),
+    "qad": ("adjective after noun", "verb in -ta"),
+    "qae": ("postpositions", "object in -mo"),
     "qaf": ("postpositions", "object in -ru"),
-    "qag": ("adjective after noun", "no articles", "verb in -si"),
+    "qag": ("adjective after noun", "verb in -si"),
 }
 
 
