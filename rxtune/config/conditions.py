@@ -105,8 +105,13 @@ def _when_faults(
                 possible = methods_of(parameters)
                 yield from _unread(parameter.name, [v for v in values if v in possible])
         elif other not in broken:
-            hint = did_you_mean(other, (name for name in parameters if name != parameter.name))
-            yield Fault(key, f"names a parameter that the space does not have; {hint}")
+            names = (name for name in parameters if name != parameter.name)
+            yield Fault(key, dangling(other, names))
+
+
+def dangling(other: str, names: Iterable[str]) -> str:
+    """Return the refusal of a condition on a parameter that the space does not have."""
+    return f"names a parameter that the space does not have; {did_you_mean(other, names)}"
 
 
 def _impossible(other: Parameter, values: tuple[Value, ...]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rxtune.config.conditions import space_faults
+from rxtune.config.conditions import dangling, space_faults
 from rxtune.config.domains import KINDS, RANGES, Choice, Constant, Domain, Value, is_number
 from rxtune.config.faults import Fault
 from rxtune.config.names import did_you_mean, show
@@ -38,11 +38,23 @@ def read_space(section: Any, units: Units) -> tuple[Space | None, list[Fault]]:
             parameters[name] = _parameter(name, plain)
         except _Unreadable as error:
             faults.append(error.fault.under(name))
+            faults += _dangling(name, plain, section)
     broken = section.keys() - parameters.keys()
     faults += space_faults(parameters, absolute=units == "absolute", broken=broken)
     if faults:
         return None, [fault.under("space") for fault in faults]
     return Space(parameters, units), []
+
+
+def _dangling(name: str, plain: Any, section: Mapping[str, Any]) -> list[Fault]:
+    """Return the conditions of an unreadable parameter that name none of the others."""
+    when = plain.get("when") if isinstance(plain, Mapping) else None
+    others = [other for other in section if other != name]
+    return [
+        Fault((name, "when", other), dangling(other, others))
+        for other in (when if isinstance(when, Mapping) else ())
+        if other not in section
+    ]
 
 
 def _parameter(name: str, plain: Any) -> Parameter:

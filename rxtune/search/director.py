@@ -138,7 +138,7 @@ class Director:
         records = self._decisions.records()
         self._tracker.sync(records)
         best = self._decisions.best()
-        if best is not None:
+        if best is not None and self._models.has_model(best.number):
             self._models.crown(best.number, self._tokenizer_folder)
         for record in records:
             if record.state is not TrialState.RUNNING:

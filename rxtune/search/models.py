@@ -56,6 +56,11 @@ class ModelStore:
                 f" ({str(error).partition(chr(10))[0]}); check the path and the permissions"
             ) from error
 
+    def has_model(self, number: int) -> bool:
+        """Return whether a trial's model still lies in the storage."""
+        path = f"{self._root}/trial-{number:04d}/model"
+        return bool(self._files.get_file_info(path).type == fs.FileType.Directory)
+
     def forget(self, number: int) -> None:
         """Delete what an ended trial left in the storage."""
         self._delete(f"trial-{number:04d}")

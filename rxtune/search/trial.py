@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from rxtune.config import Configuration
@@ -30,7 +31,9 @@ def run_trial(config: dict[str, Any], workload: Workload) -> None:
         tune.report({"message": json.dumps({"kind": kind, **content})})
 
     try:
-        zero_shot = _train(config, workload, lambda e: send("evaluation", evaluation=e.to_json()))
+        zero_shot = train_and_evaluate(
+            config, workload, lambda e: send("evaluation", evaluation=e.to_json())
+        )
     except DivergedError as error:
         send("failed", reason=explain(error))
     except Exception as error:
@@ -39,7 +42,14 @@ def run_trial(config: dict[str, Any], workload: Workload) -> None:
         send("finished", zero_shot=zero_shot.to_json())
 
 
-def _train(config: dict[str, Any], workload: Workload, on_evaluation: Any) -> ZeroShot:
+def train_and_evaluate(
+    config: dict[str, Any], workload: Workload, on_evaluation: Callable[[Evaluation], None]
+) -> ZeroShot:
+    """Train a configuration, save its model, and return its dev accuracy in every language.
+
+    Raises:
+        DivergedError: the loss is not finite at some step.
+    """
     import torch
 
     from rxtune.train import build_model, evaluate, fine_tune, save_model

@@ -113,7 +113,7 @@ def _run(
         view = _view(plan, decisions, workload, capacity, tracker.uri)
         describe_start(tracker, view, workload)
         director.make_up()
-        with _listening_to_signals(director), watch(view):
+        with _telling_of_errors(tracker), _listening_to_signals(director), watch(view):
             _tune(director, workload, capacity, models)
         director.end_running()
         result = _result(view, director, models)
@@ -135,6 +135,17 @@ def _tracking(plan: Plan, places: RunPlaces) -> Iterator[Tracker]:
         yield tracker
     finally:
         tracker.close()
+
+
+@contextmanager
+def _telling_of_errors(tracker: Tracker) -> Iterator[None]:
+    """Let MLflow know when the search breaks off; the journal has all that a resume needs."""
+    try:
+        yield
+    except BaseException as error:
+        text = f"The search broke off: {error}\n\nWhat is finished is kept; `--resume` goes on."
+        tracker.search_ended("failed", metrics={}, tags={}, description=text, artifacts={})
+        raise
 
 
 def _result(view: SearchView, director: Director, models: ModelStore) -> SearchResult:

@@ -29,6 +29,20 @@ def test_all_faults_of_a_file_are_told_at_once_in_the_order_of_its_lines(refusal
     ]
 
 
+def test_a_parameter_with_two_faults_is_told_of_both(refusal):
+    text = """\
+    space:
+      method: {choice: [standard, rs_rp]}
+      sigma: {log_uniform: [0, 1.0], when: {metod: rs_rp}}
+    """
+    first, second = refusal(text).splitlines()
+    assert first.startswith("a.yaml:3: space.sigma.log_uniform: low > 0 must hold")
+    assert second == (
+        "a.yaml:3: space.sigma.when.metod: names a parameter that the space does not have; "
+        "did you mean 'method'?"
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "text"),
     [

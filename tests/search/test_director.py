@@ -22,6 +22,7 @@ class Spy:
 
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
+        self.models_left = True
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         def note(*arguments: Any) -> None:
@@ -29,6 +30,9 @@ class Spy:
             self.told.append((name, first.number if isinstance(first, TrialRecord) else first))
 
         return note
+
+    def has_model(self, number: int) -> bool:
+        return self.models_left
 
     def folder(self, number: int) -> str:
         return f"s3://b/trial-{number:04d}"
@@ -236,6 +240,16 @@ def test_what_a_crash_kept_from_mlflow_and_the_disk_is_made_up_for(
     assert spy.told[0] == ("sync", decisions.records())
     assert spy.told[1:] == [("crown", best), ("forget", best), ("forget", other)]
     assert ("forget", running) not in spy.told
+
+
+def test_a_best_model_that_somebody_deleted_does_not_stop_a_resume(
+    director: Director, spy: Spy
+) -> None:
+    run(director, 0.4, 0.6)
+    spy.told.clear()
+    spy.models_left = False
+    director.make_up()
+    assert "crown" not in [name for name, *_ in spy.told]
 
 
 def test_nothing_is_crowned_before_anything_has_finished(director: Director, spy: Spy) -> None:

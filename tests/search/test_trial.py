@@ -89,7 +89,9 @@ def test_a_divergence_is_a_report_not_an_exception(
     workload: Workload,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(trial, "_train", failing_with(DivergedError("loss is nan at update 3")))
+    monkeypatch.setattr(
+        trial, "train_and_evaluate", failing_with(DivergedError("loss is nan at update 3"))
+    )
     run_trial(config, workload)
     assert messages == [{"kind": "failed", "reason": "diverged: loss is nan at update 3"}]
 
@@ -100,7 +102,7 @@ def test_any_other_error_is_a_report_with_its_traceback(
     workload: Workload,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(trial, "_train", failing_with(ValueError("odd\nand more")))
+    monkeypatch.setattr(trial, "train_and_evaluate", failing_with(ValueError("odd\nand more")))
     run_trial(config, workload)
     (message,) = messages
     assert (message["kind"], message["reason"]) == ("failed", "ValueError: odd")
@@ -113,7 +115,7 @@ def test_rays_way_of_stopping_a_trial_passes_through(
     workload: Workload,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(trial, "_train", failing_with(SystemExit(0)))
+    monkeypatch.setattr(trial, "train_and_evaluate", failing_with(SystemExit(0)))
     with pytest.raises(SystemExit):
         run_trial(config, workload)
     assert messages == []
