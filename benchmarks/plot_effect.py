@@ -63,7 +63,7 @@ def draw_sigma(axes: Axes, runs: dict[str, dict[int, dict]], rate: float, dev: l
         strengths, [v[0] for v in values], yerr=[v[1] for v in values],
         fmt="o-", color=ROBUST, capsize=3,
     )  # fmt: skip
-    axes.set_xlabel("sigma, relative to the median embedding norm (0: plain)")
+    axes.set_xlabel("relative sigma (0: plain fine-tuning)")
     axes.set_ylabel("held-out target mean, %")
     axes.set_title("How much noise? That must be searched", fontsize=10)
 
