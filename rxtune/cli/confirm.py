@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rxtune.cli.console import output, rich_table
+from rxtune.cli.options import Address, CpusPerTrial, GpusPerTrial, Runs, Workers
 
 if TYPE_CHECKING:
     from rxtune.report import Confirmation
     from rxtune.results import ConfirmedRun
 
-_WHAT, _WHERE = "What to confirm", "Where to run"
+_WHAT = "What to confirm"
 
 
 def confirm(
@@ -25,25 +26,11 @@ def confirm(
     top: Annotated[
         int, typer.Option(min=1, help="How many of the best robust trials.", rich_help_panel=_WHAT)
     ] = 1,
-    runs: Annotated[
-        Path, typer.Option(help="Folder of all runs.", rich_help_panel=_WHAT)
-    ] = Path("runs"),
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Runs at a time (default: what fits).", rich_help_panel=_WHERE),
-    ] = None,
-    cpus_per_trial: Annotated[float, typer.Option(min=0, rich_help_panel=_WHERE)] = 1.0,
-    gpus_per_trial: Annotated[
-        float | None,
-        typer.Option(
-            min=0, help="May be a fraction (default: 1 where there is a GPU).",
-            rich_help_panel=_WHERE,
-        ),
-    ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(help="Ray cluster, or auto (default: this machine).", rich_help_panel=_WHERE),
-    ] = None,
+    runs: Runs = Path("runs"),
+    workers: Workers = None,
+    cpus_per_trial: CpusPerTrial = 1.0,
+    gpus_per_trial: GpusPerTrial = None,
+    address: Address = None,
 ) -> None:  # fmt: skip
     """Retrain a search's best robust and plain configurations on fresh seeds, and test each once.
 

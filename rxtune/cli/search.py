@@ -9,13 +9,14 @@ import typer
 from rich.markup import escape
 
 from rxtune.cli.console import errors, output
+from rxtune.cli.options import WHERE, Address, CpusPerTrial, GpusPerTrial, Runs, Workers
 
 if TYPE_CHECKING:
     from rxtune.config import Study
     from rxtune.search.options import SearchOptions
     from rxtune.search.plan import Plan
 
-_WHAT, _WHERE, _RUN = "What to search", "Where to run", "The run"
+_WHAT, _RUN = "What to search", "The run"
 
 
 def search(
@@ -48,9 +49,7 @@ def search(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run --name.", rich_help_panel=_RUN)
     ] = False,
-    runs: Annotated[
-        Path, typer.Option(help="Folder of all runs.", rich_help_panel=_RUN)
-    ] = Path("runs"),
+    runs: Runs = Path("runs"),
     tracking_uri: Annotated[
         str | None,
         typer.Option(
@@ -59,26 +58,14 @@ def search(
             rich_help_panel=_RUN,
         ),
     ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Trials at a time (default: what fits).", rich_help_panel=_WHERE),
-    ] = None,
-    cpus_per_trial: Annotated[float, typer.Option(min=0, rich_help_panel=_WHERE)] = 1.0,
-    gpus_per_trial: Annotated[
-        float | None,
-        typer.Option(
-            min=0, help="May be a fraction (default: 1 where there is a GPU).",
-            rich_help_panel=_WHERE,
-        ),
-    ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(help="Ray cluster, or auto (default: this machine).", rich_help_panel=_WHERE),
-    ] = None,
+    workers: Workers = None,
+    cpus_per_trial: CpusPerTrial = 1.0,
+    gpus_per_trial: GpusPerTrial = None,
+    address: Address = None,
     storage: Annotated[
         str | None,
         typer.Option(
-            help="Folder or URI for checkpoints that all nodes reach.", rich_help_panel=_WHERE
+            help="Folder or URI for checkpoints that all nodes reach.", rich_help_panel=WHERE
         ),
     ] = None,
 ) -> None:  # fmt: skip
