@@ -13,7 +13,7 @@ from rxtune.testbed.languages import LANGUAGES, SOURCE
 
 __all__ = ["LABELS", "SPLITS", "Item", "evaluation_pairs", "items", "pairs"]
 
-SPLITS: Mapping[str, int] = {"dev": 1000, "test": 1000, "train": 9000}
+SPLITS: Mapping[str, int] = {"dev": 1000, "test": 1000, "train": 6000}
 """Number of items per split, in the order they are drawn; `train` is in the source only."""
 
 DATA_SEED = 8645

@@ -11,7 +11,6 @@ from rxtune.testbed.lexicon import (
     ADJECTIVES,
     ADVERBS,
     CLASSES,
-    DETERMINERS,
     PLACES,
     PREPOSITIONS,
     VERBS,
@@ -20,10 +19,9 @@ from rxtune.testbed.lexicon import (
 
 @dataclass(frozen=True, slots=True)
 class NounPhrase:
-    """A noun with its determiner and, perhaps, one adjective."""
+    """A noun, always in the plural, and perhaps one adjective."""
 
     noun: str
-    determiner: str
     adjective: str | None = None
 
 
@@ -45,7 +43,7 @@ def draw_meaning(generator: random.Random) -> Meaning:
     object_class = generator.choice(VERBS[verb])
     has_place = generator.random() < 0.4
     return Meaning(
-        subject=_draw_phrase(generator, "person"),
+        subject=_draw_phrase(generator, "people"),
         verb=verb,
         object=_draw_phrase(generator, object_class),
         adverb=generator.choice(ADVERBS) if generator.random() < 0.3 else None,
@@ -56,7 +54,7 @@ def draw_meaning(generator: random.Random) -> Meaning:
 
 def draw_place(generator: random.Random) -> NounPhrase:
     """Return a random place."""
-    return NounPhrase(generator.choice(PLACES), generator.choice(DETERMINERS))
+    return NounPhrase(generator.choice(PLACES))
 
 
 def adjectives_for(noun_class: str) -> tuple[str, ...]:
@@ -68,8 +66,7 @@ def _draw_phrase(generator: random.Random, noun_class: str) -> NounPhrase:
     adjective = None
     if generator.random() < 0.45:
         adjective = generator.choice(adjectives_for(noun_class))
-    noun = generator.choice(CLASSES[noun_class])
-    return NounPhrase(noun, generator.choice(DETERMINERS), adjective)
+    return NounPhrase(generator.choice(CLASSES[noun_class]), adjective)
 
 
 def say(meaning: Meaning, code: str) -> str:
@@ -91,10 +88,9 @@ def _say_phrase(
 ) -> list[str]:
     noun = [words[phrase.noun] + suffix]
     adjective = [] if phrase.adjective is None else [words[phrase.adjective]]
-    article = [words[phrase.determiner]]
     if language.adjective_last:
-        return [*article, *noun, *adjective]
-    return [*article, *adjective, *noun]
+        return [*noun, *adjective]
+    return [*adjective, *noun]
 
 
 def _say_place(

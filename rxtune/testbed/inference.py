@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from rxtune.testbed.grammar import Meaning, NounPhrase, adjectives_for, draw_meaning, draw_place
-from rxtune.testbed.lexicon import ADVERBS, CLASS_OF, CLASSES, OPPOSITE_OF, PREPOSITIONS
+from rxtune.testbed.lexicon import (
+    ADVERBS,
+    CLASS_OF,
+    CLASSES,
+    OPPOSITE_OF,
+    PREPOSITIONS,
+    SYNONYM_OF,
+)
 
 LABELS = ("entailment", "neutral", "contradiction")
 """The order of XNLI: 0, 1, 2."""
@@ -30,13 +37,17 @@ class MeaningPair:
 
 
 def draw_pair(generator: random.Random) -> MeaningPair:
-    """Return a random pair; the three labels are equally likely."""
+    """Return a random pair; the three labels are equally likely.
+
+    Whatever the label, both sentences choose freely between synonyms: that two words are the same
+    says little, and that they differ says nothing.
+    """
     label = generator.randrange(len(LABELS))
     while True:
         premise = draw_meaning(generator)
         hypothesis = _draw_hypothesis(premise, label, generator)
         if hypothesis is not None and hypothesis != premise:
-            return MeaningPair(premise, hypothesis, label)
+            return MeaningPair(_reword(premise, generator), _reword(hypothesis, generator), label)
 
 
 def _draw_hypothesis(premise: Meaning, label: int, generator: random.Random) -> Meaning | None:
@@ -46,6 +57,26 @@ def _draw_hypothesis(premise: Meaning, label: int, generator: random.Random) -> 
     if changed is None or generator.random() < 0.5:
         return changed
     return _weaken_elsewhere(premise, changed, generator)
+
+
+def _reword(meaning: Meaning, generator: random.Random) -> Meaning:
+    """Return the same meaning, each word one of its two synonyms at random."""
+
+    def word(concept: str) -> str:
+        other = SYNONYM_OF.get(concept, concept)
+        return other if generator.random() < 0.5 else concept
+
+    def phrase(content: NounPhrase) -> NounPhrase:
+        adjective = content.adjective
+        return NounPhrase(word(content.noun), None if adjective is None else word(adjective))
+
+    return replace(
+        meaning,
+        subject=phrase(meaning.subject),
+        verb=word(meaning.verb),
+        object=phrase(meaning.object),
+        place=None if meaning.place is None else phrase(meaning.place),
+    )
 
 
 def _entailed(premise: Meaning, generator: random.Random, count: int) -> Meaning | None:

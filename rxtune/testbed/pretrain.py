@@ -32,7 +32,7 @@ FINE_TUNING_LEARNING_RATE = 1e-3
 class Recipe:
     """How the encoder is pre-trained; the defaults made the one that is shipped."""
 
-    steps: int = 5000
+    steps: int = 6000
     batch_size: int = 128
     documents: int = 250_000
     """Size of the pool that batches are drawn from; every pass masks anew."""
@@ -43,8 +43,9 @@ class Recipe:
     replaced: float = 0.1
     """Share of those that another word stands for."""
     learning_rate: float = 2e-3
-    warm_up: int = 500
-    seed: int = 0
+    warm_up: int = 300
+    seed: int = 2
+    """Of three encoders the one with the best source accuracy on dev."""
     threads: int = 1
     """One: the matrices are small, and two threads wait for each other on a busy machine."""
 
@@ -139,6 +140,8 @@ def build_model(vocabulary_size: int) -> BertForMaskedLM:
         num_attention_heads=4,
         intermediate_size=512,
         max_position_embeddings=64,
+        hidden_dropout_prob=0.0,  # half a million weights need none; ModernBERT has none either
+        attention_probs_dropout_prob=0.0,
     )
     config.update({"rxtune": {"learning_rate": FINE_TUNING_LEARNING_RATE}})
     model = BertForMaskedLM(config)
@@ -155,7 +158,6 @@ def pretrain(recipe: Recipe, folder: Path) -> float:
     tokenizer = build_tokenizer()
     batches = draw_batches(draw_pool(recipe, tokenizer), recipe)
     model = build_model(len(tokenizer))
-    model.train(False)  # half a million weights need no dropout
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _slope(recipe))
     recent: list[float] = []

@@ -14,23 +14,23 @@ from rxtune.testbed.languages import LANGUAGES, lexicons
 from rxtune.testbed.lexicon import ADJECTIVES, CLASS_OF, PLACES, VERBS
 
 FULL = Meaning(
-    subject=NounPhrase("king", "this", "old"),
+    subject=NounPhrase("kings", "old"),
     verb="praised",
-    object=NounPhrase("baker", "this", "rich"),
+    object=NounPhrase("painters", "rich"),
     adverb="slowly",
     preposition="behind",
-    place=NounPhrase("river", "the"),
+    place=NounPhrase("rivers"),
 )
 
 GLOSSES = {
-    "eng": "this old king praised this rich baker behind the river slowly",
-    "qaa": "this king old praised this baker rich behind the river slowly",
-    "qab": "this old king this rich baker praised behind the river slowly",
-    "qac": "this old king this rich baker-ka praised behind the river slowly",
-    "qad": "this king old this baker rich praised-ta behind the river slowly",
-    "qae": "this old king this rich baker-mo praised the river behind slowly",
-    "qaf": "this old king this rich baker-ru praised the river behind slowly",
-    "qag": "this king old this baker rich praised-si behind the river slowly",
+    "eng": "old kings praised rich painters behind rivers slowly",
+    "qaa": "kings old praised painters rich behind rivers slowly",
+    "qab": "old kings rich painters praised behind rivers slowly",
+    "qac": "old kings rich painters-ka praised behind rivers slowly",
+    "qad": "kings old painters rich praised-ta behind rivers slowly",
+    "qae": "old kings rich painters-mo praised rivers behind slowly",
+    "qaf": "old kings rich painters-ru praised rivers behind slowly",
+    "qag": "kings old painters rich praised-si behind rivers slowly",
 }
 """Concepts in the order of the language, endings after a hyphen."""
 
@@ -49,8 +49,8 @@ def test_every_language_has_its_word_order_and_endings(code: str) -> None:
 
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_what_a_meaning_leaves_out_is_not_said(code: str) -> None:
-    bare = Meaning(NounPhrase("king", "this"), "praised", NounPhrase("baker", "this"))
-    left_out = {"old", "rich", "behind", "the", "river", "slowly"}
+    bare = Meaning(NounPhrase("kings"), "praised", NounPhrase("painters"))
+    left_out = {"old", "rich", "behind", "rivers", "slowly"}
     gloss = [word for word in GLOSSES[code].split() if word not in left_out]
     assert say(bare, code) == from_gloss(" ".join(gloss), code)
 
@@ -77,7 +77,7 @@ def test_who_does_it_to_whom_is_never_ambiguous(seed: int, code: str) -> None:
 @given(seeds)
 def test_a_drawn_meaning_puts_words_only_where_they_fit(seed: int) -> None:
     meaning = draw_meaning(random.Random(seed))
-    assert CLASS_OF[meaning.subject.noun] == "person"
+    assert CLASS_OF[meaning.subject.noun] == "people"
     assert CLASS_OF[meaning.object.noun] in VERBS[meaning.verb]
     for phrase in (meaning.subject, meaning.object):
         assert phrase.adjective in (None, *adjectives_for(CLASS_OF[phrase.noun]))
@@ -86,6 +86,6 @@ def test_a_drawn_meaning_puts_words_only_where_they_fit(seed: int) -> None:
 
 
 def test_adjectives_for_a_class_are_those_that_describe_it() -> None:
-    assert adjectives_for("food") == ("hot", "cold", "fresh", "stale")
-    assert all(ADJECTIVES[word] for word in adjectives_for("person"))
+    assert adjectives_for("foods") == ("hot", "cold", "fresh", "stale")
+    assert all(ADJECTIVES[word] for word in adjectives_for("people"))
     assert adjectives_for("building") == ()

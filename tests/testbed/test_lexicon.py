@@ -12,11 +12,12 @@ from rxtune.testbed.lexicon import (
     CLASS_OF,
     CLASSES,
     CONCEPTS,
-    DETERMINERS,
     OPPOSITE_OF,
     OPPOSITES,
     PLACES,
     PREPOSITIONS,
+    SYNONYM_OF,
+    SYNONYMS,
     VERBS,
 )
 
@@ -33,7 +34,7 @@ def test_every_concept_is_one_plain_word_and_stands_once() -> None:
 
 
 def test_every_word_of_the_grammar_is_a_concept() -> None:
-    used = {*DETERMINERS, *CLASSES, *CLASS_OF, *PLACES}
+    used = {*CLASSES, *CLASS_OF, *PLACES, *SYNONYMS.values()}
     assert used.union(*KINDS.values()) == set(CONCEPTS)
 
 
@@ -67,3 +68,13 @@ def test_opposites_go_with_the_same_nouns(words: Mapping[str, tuple[str, ...]]) 
 def test_verbs_and_adjectives_name_classes_that_exist() -> None:
     named = {name for classes in (*VERBS.values(), *ADJECTIVES.values()) for name in classes}
     assert named <= CLASSES.keys()
+
+
+def test_nouns_verbs_and_adjectives_have_a_synonym_each_and_no_other_word_has_one() -> None:
+    assert SYNONYMS.keys() == {*CLASS_OF, *PLACES, *VERBS, *ADJECTIVES}
+    assert len(SYNONYM_OF) == 2 * len(SYNONYMS)
+    assert all(SYNONYM_OF[SYNONYM_OF[word]] == word for word in SYNONYM_OF)
+
+
+def test_a_synonym_is_a_word_of_its_own() -> None:
+    assert not set(SYNONYMS.values()) & {*CLASSES, *SYNONYMS, *OPPOSITE_OF}

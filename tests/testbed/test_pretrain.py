@@ -87,7 +87,7 @@ def test_no_document_says_a_pair_of_dev_or_test(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(room, "draw_pair", remember)
     generator = random.Random(0)
-    documents = [draw_document(generator, 1.0) for _ in range(12_000)]
+    documents = [draw_document(generator, 1.0) for _ in range(60_000)]
     used = [pair for pair in drawn if pair not in evaluation_pairs()]
     assert len(drawn) > len(used), "no such pair was drawn, so nothing is tested: draw more"
     for pair, sentences in zip(used, documents, strict=True):
@@ -208,8 +208,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, cpu_settings: None) -> tuple[
     return folder, pretrain(TINY, folder)
 
 
-def test_the_model_is_two_layers_of_128() -> None:
+def test_the_model_is_two_layers_of_128_without_dropout() -> None:
     config = build_model(len(TOKENIZER)).config
+    assert config.hidden_dropout_prob == config.attention_probs_dropout_prob == 0
     assert (config.num_hidden_layers, config.hidden_size) == (2, 128)
     assert config.rxtune == {"learning_rate": room.FINE_TUNING_LEARNING_RATE}
 
@@ -219,7 +220,7 @@ def test_twenty_steps_lower_the_loss(
 ) -> None:
     first = pretrain(Recipe(steps=1, batch_size=32, documents=500, warm_up=2), tmp_path)
     assert first == pytest.approx(np.log(len(TOKENIZER)), abs=0.3)
-    assert tiny[1] < first - 0.5
+    assert tiny[1] < first - 0.3
 
 
 def test_the_folder_loads_with_encoder_tokenizer_and_learning_rate(
