@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 
 from pyarrow import fs
 
-from rxtune.errors import ClusterError
+from rxtune import storage
 
 MARKER = "rxtune.json"
 """File in `best/` that says which trial the model is."""
@@ -19,56 +20,49 @@ MARKER = "rxtune.json"
 class ModelStore:
     """The folders of the trials in the storage, and `best/` in the run's folder."""
 
-    def __init__(self, storage: str, best: Path) -> None:
-        self.storage = storage.rstrip("/")
+    def __init__(self, place: str, best: Path) -> None:
+        self.place = place
         self.best = best
-        self._files, self._root = _open(self.storage)
+
+    @cached_property
+    def _opened(self) -> tuple[fs.FileSystem, str]:
+        return storage.open_place(self.place)
 
     def folder(self, number: int) -> str:
         """Return the path or URI under which a trial keeps its checkpoint and model."""
-        return f"{self.storage}/trial-{number:04d}"
+        return storage.join(self.place, _name(number))
 
     @contextmanager
     def ray_folder(self) -> Iterator[str]:
-        """Lend Ray Tune the folder that it insists on; nothing in it is ever read."""
-        place = "ray"
-        self._delete(place)  # of a driver that was killed
-        try:
-            yield f"{self.storage}/{place}"
-        finally:
-            self._delete(place)
+        """Lend Ray Tune the folder that it insists on; nothing in it is ever read.
 
-    def require_writable(self) -> None:
-        """Refuse a storage that cannot be written, before anything is trained.
-
-        Raises:
-            ClusterError: it cannot.
+        On this machine even when trials run on others: Ray looks for it on a worker only when that
+        hands over a checkpoint of Ray's own kind, and ours never does.
         """
-        probe = f"{self._root}/.rxtune-probe"
+        folder = self.best.with_name("ray")
+        shutil.rmtree(folder, ignore_errors=True)  # of a driver that was killed
         try:
-            self._files.create_dir(self._root, recursive=True)
-            with self._files.open_output_stream(probe) as stream:
-                stream.write(b"rxtune")
-            self._files.delete_file(probe)
-        except OSError as error:
-            raise ClusterError(
-                f"--storage: {self.storage} must be writable, but is not"
-                f" ({str(error).partition(chr(10))[0]}); check the path and the permissions"
-            ) from error
+            yield str(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def has_model(self, number: int) -> bool:
         """Return whether a trial's model still lies in the storage."""
-        path = f"{self._root}/trial-{number:04d}/model"
-        return bool(self._files.get_file_info(path).type == fs.FileType.Directory)
+        files, root = self._opened
+        path = f"{root}/{_name(number)}/model"
+        return bool(files.get_file_info(path).type == fs.FileType.Directory)
 
     def forget(self, number: int) -> None:
         """Delete what an ended trial left in the storage."""
-        self._delete(f"trial-{number:04d}")
+        files, root = self._opened
+        storage.delete_folder(files, f"{root}/{_name(number)}")
 
-    def _delete(self, name: str) -> None:
-        path = f"{self._root}/{name}"
-        if self._files.get_file_info(path).type == fs.FileType.Directory:
-            self._files.delete_dir(path)
+    def tidy(self) -> None:
+        """Delete the run's folder in a storage elsewhere, if no trial has left anything in it."""
+        files, root = self._opened
+        if self.best.parent not in Path(root).parents:
+            with suppress(OSError):  # no result is lost for an empty folder
+                storage.delete_if_empty(files, root)
 
     def crown(self, number: int, tokenizer_folder: Path) -> None:
         """Make a finished trial's model the one in `best/`; the old one goes only then."""
@@ -77,8 +71,14 @@ class ModelStore:
         fresh = self.best.with_name("best.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
-        source = f"{self._root}/trial-{number:04d}/model"
-        fs.copy_files(source, str(fresh), source_filesystem=self._files)
+        files, root = self._opened
+        source = f"{root}/{_name(number)}/model"
+        fs.copy_files(
+            source,
+            str(fresh),
+            source_filesystem=files,
+            destination_filesystem=fs.LocalFileSystem(),
+        )
         _copy_tokenizer(tokenizer_folder, fresh)
         (fresh / MARKER).write_text(json.dumps({"trial": number}) + "\n")
         old = self.best.with_name("best.old")
@@ -97,16 +97,8 @@ class ModelStore:
             return None
 
 
-def _open(storage: str) -> tuple[fs.FileSystem, str]:
-    try:
-        files, root = fs.FileSystem.from_uri(
-            storage if "://" in storage else Path(storage).absolute().as_uri()
-        )
-    except (OSError, ValueError) as error:
-        raise ClusterError(
-            f"--storage: {storage!r} must be a path or a URI like s3://bucket/folder ({error})"
-        ) from error
-    return files, root.rstrip("/")
+def _name(number: int) -> str:
+    return f"trial-{number:04d}"
 
 
 def _copy_tokenizer(source: Path, target: Path) -> None:

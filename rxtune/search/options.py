@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from rxtune.storage import require_no_secrets
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOptions:
-    """Everything a search needs beside its study; the defaults are for one machine."""
+    """Everything a search needs beside its study; the defaults are for one machine.
+
+    Raises:
+        StudyError: `storage` holds credentials.
+    """
 
     name: str
     """Name of the run: its folder under `root`, and the MLflow run."""
@@ -28,3 +34,8 @@ class SearchOptions:
     """MLflow store; None: `mlflow.db` in the working directory."""
     experiment: str = "rxtune"
     """MLflow experiment."""
+
+    def __post_init__(self) -> None:
+        """Refuse secrets before they are kept or shown anywhere."""
+        if self.storage is not None:
+            require_no_secrets(self.storage)

@@ -8,9 +8,13 @@ import re
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
+from rxtune import storage
 from rxtune.errors import StudyError
+
+if TYPE_CHECKING:
+    from rxtune.search.options import SearchOptions
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -23,6 +27,21 @@ class RunPlaces:
     """Tells this search from all others in MLflow."""
     tracking_uri: str
     storage: str
+
+    def require_same(self, options: SearchOptions) -> None:
+        """Refuse to go on with a run elsewhere than where it was begun.
+
+        Raises:
+            StudyError: an option names another storage or MLflow store than the run's.
+        """
+        if options.storage is not None:
+            asked = storage_of(options.storage, options.name)
+            _require_same_place("--storage", options, asked, self.storage)
+        if options.tracking_uri not in (None, self.tracking_uri):
+            from rxtune.track import resolve_uri  # a second of imports, for those who need it
+
+            asked = resolve_uri(options.tracking_uri)
+            _require_same_place("--tracking-uri", options, asked, self.tracking_uri)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +147,20 @@ class RunFolder:
     @property
     def _places(self) -> Path:
         return self.path / "places.json"
+
+
+def storage_of(place: str, name: str) -> str:
+    """Return the run's own place in a storage, the same from any working directory."""
+    return storage.join(storage.absolute(place), name)
+
+
+def _require_same_place(flag: str, options: SearchOptions, asked: str, kept: str) -> None:
+    if asked != kept:
+        raise StudyError(
+            f"{flag}: run {options.name!r} was begun with {storage.without_secrets(kept)} and"
+            f" cannot go on with {storage.without_secrets(asked)}; leave the flag out, or start a"
+            " new run with another --name"
+        )
 
 
 def default_name(root: Path, stem: str) -> str:

@@ -20,7 +20,7 @@ def describe_start(tracker: Tracker, view: SearchView, workload: Workload) -> No
     """
     study = view.study
     params = {
-        "task": study.task,
+        "task": view.task.name,
         "encoder": view.encoder,
         "source_language": view.task.source_language,
         "dev_languages": ", ".join(view.dev_languages),
@@ -55,6 +55,6 @@ def describe_end(tracker: Tracker, state: str, conclusion: Conclusion) -> None:
 def _description(view: SearchView) -> str:
     return (
         f"**rxtune search `{view.name}`**: {view.study.search.trials} trials of robust fine-tuning"
-        f" of `{view.encoder}` on `{view.study.task}`, chosen by dev accuracy in"
+        f" of `{view.encoder}` on `{view.task.name}`, chosen by dev accuracy in"
         f" {', '.join(view.dev_languages)}. It is running; the result will stand here."
     )

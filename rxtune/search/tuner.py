@@ -25,10 +25,11 @@ from rxtune.search.decisions import SearchStudy
 from rxtune.search.director import Director
 from rxtune.search.models import ModelStore
 from rxtune.search.plan import Plan
-from rxtune.search.run_folder import RunPlaces
+from rxtune.search.run_folder import RunPlaces, storage_of
 from rxtune.search.tracking import describe_end, describe_start
 from rxtune.search.views import Conclude, SearchResult, SearchView, Watch
 from rxtune.search.workload import Workload, prepare
+from rxtune.storage import require_writable
 from rxtune.track import Tracker, resolve_uri
 from rxtune.track.store import connect
 
@@ -45,10 +46,10 @@ def run_search(plan: Plan, *, watch: Watch, conclude: Conclude) -> SearchResult:
         conclude: what MLflow shows of the whole search.
 
     Raises:
-        StudyError: the journal is damaged or in use.
+        StudyError: the journal is damaged or in use, or the run was begun with other places.
         DataError: malformed data.
         ModelError: the encoder does not load.
-        ClusterError: Ray or the resources are not there.
+        ClusterError: Ray, the resources or the storage are not there.
         TrackingError: MLflow cannot be reached.
         AllTrialsFailedError: no trial gave a result.
     """
@@ -58,11 +59,13 @@ def run_search(plan: Plan, *, watch: Watch, conclude: Conclude) -> SearchResult:
             decisions = stack.enter_context(_reopen(plan))
             plan = replace(plan, study=decisions.study)
         places = plan.folder.places() if decisions else _new_places(plan)
+        require_writable(places.storage)
         with _everything_ready(plan, places) as (workload, capacity):
             return _run(plan, places, decisions, workload, capacity, watch, conclude)
 
 
 def _reopen(plan: Plan) -> SearchStudy:
+    plan.folder.places().require_same(plan.options)
     decisions = SearchStudy.open(plan.folder.journal)
     if plan.study.search.trials > decisions.trials_total:
         decisions.extend(plan.study.search.trials)
@@ -94,7 +97,6 @@ def _run(
     conclude: Conclude,
 ) -> SearchResult:
     models = ModelStore(places.storage, plan.folder.best)
-    models.require_writable()
     with ExitStack() as stack:
         tracker = stack.enter_context(_tracking(plan, places))
         if decisions is None:
@@ -116,6 +118,7 @@ def _run(
         with _telling_of_errors(tracker), _listening_to_signals(director), watch(view):
             _tune(director, workload, capacity, models)
         director.end_running()
+        models.tidy()
         result = _result(view, director, models)
         describe_end(tracker, _state(director, result), conclude(result))
         _require_a_result(director, result)
@@ -164,9 +167,10 @@ def _new_places(plan: Plan) -> RunPlaces:
     return RunPlaces(
         search_id=f"{plan.options.name}-{uuid.uuid4().hex[:12]}",
         tracking_uri=resolve_uri(plan.options.tracking_uri),
-        storage=f"{storage.rstrip('/')}/{plan.options.name}" if storage
+        storage=storage_of(storage, plan.options.name)
+        if storage
         else str(plan.folder.checkpoints),
-    )  # fmt: skip
+    )
 
 
 def _view(

@@ -49,9 +49,14 @@ def params(record: TrialRecord) -> dict[str, str]:
     Searched values keep every digit: they can be trained again. Absolute ones are measured and
     get six, so that the last bit of another machine does not read as another value.
     """
-    searched = {name: str(value) for name, value in record.configuration.searched().items()}
+    searched = {name: _text(value) for name, value in record.configuration.searched().items()}
     absolute = {f"absolute_{name}": f"{value:.6g}" for name, value in record.absolute.items()}
     return searched | absolute
+
+
+def _text(value: object) -> str:
+    """Return a value as a space file has it, every digit of it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def tags(record: TrialRecord) -> dict[str, str]:
@@ -107,11 +112,14 @@ def _end_metrics(record: TrialRecord) -> list[Metric]:
         values["duration_seconds"] = record.ended - record.started
     if (zero_shot := record.zero_shot) is not None:
         values |= _by_language("zero_shot", zero_shot.accuracy)
-        values["target_mean"] = zero_shot.target_mean
-        values["held_out_mean"] = zero_shot.held_out_mean
+        # MLflow shows every digit of a metric, and a mean has sixteen.
+        values["target_mean"] = round(zero_shot.target_mean, 6)
+        values["held_out_mean"] = round(zero_shot.held_out_mean, 6)
         values["source_accuracy"] = zero_shot.source_accuracy
         if zero_shot.worst_language is not None:
             values["worst_language_accuracy"] = zero_shot.accuracy[zero_shot.worst_language]
+        if zero_shot.generalized_mean is not None:
+            values["generalized_mean"] = round(zero_shot.generalized_mean, 6)
     updates = record.evaluations[-1].updates if record.evaluations else 0
     return _at(values, record.ended, updates)
 

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from rxtune import storage
 from rxtune.errors import DataError
 from rxtune.results import Evaluation
 from rxtune.train.settings import TrainSettings
@@ -47,11 +47,11 @@ def save_checkpoint(
 ) -> str:
     """Write everything a resume needs, in place of the folder's last checkpoint.
 
-    Written under another name, brought to disk and then renamed: the old checkpoint stays until
-    the new one is whole.
+    The old checkpoint stays until the new one is whole: on a disk the new one is written under
+    another name, brought to disk and then renamed; an object store shows no half of a file.
 
     Args:
-        folder: Path or URI (anything `pyarrow.fs` opens); made if missing.
+        folder: Path or URI (see `storage.open_place`); made if missing.
         state: Where the run stands, its last evaluation included.
         model: Weights and buffers are kept.
         optimiser: Its moments are kept.
@@ -74,11 +74,11 @@ def save_checkpoint(
         "evaluations": [evaluation.to_json() for evaluation in state.evaluations],
         "settings": settings.to_json(),
     }
-    filesystem, path = _open_filesystem(folder)
-    filesystem.create_dir(path, recursive=True)
+    filesystem, path = storage.open_place(folder)
+    storage.make_folder(filesystem, path)
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     _write_whole(filesystem, path, contiguous, {"rxtune": json.dumps(facts)})
-    return f"{folder.rstrip('/')}/{FILE_NAME}"
+    return storage.join(folder, FILE_NAME)
 
 
 def load_checkpoint(
@@ -103,12 +103,12 @@ def load_checkpoint(
     Raises:
         DataError: The file is damaged, of another format, or of a run with other settings.
     """
-    filesystem, path = _open_filesystem(folder)
+    filesystem, path = storage.open_place(folder)
     target = f"{path}/{FILE_NAME}"
     if filesystem.get_file_info(target).type != fs.FileType.File:
         return None
     with _local_copy(filesystem, target) as local:
-        facts, tensors = _read(local, f"{folder.rstrip('/')}/{FILE_NAME}")
+        facts, tensors = _read(local, storage.join(folder, FILE_NAME))
     _require_same_run(facts, settings, folder)
     model.load_state_dict(_with_prefix(tensors, "model."))
     _restore_optimiser(model, optimiser, tensors)
@@ -126,22 +126,23 @@ def _write_whole(
 ) -> None:
     """Write the file so that it appears under its name only when all of it is there."""
     target = f"{folder}/{FILE_NAME}"
-    is_local = isinstance(filesystem, fs.LocalFileSystem)
-    if is_local:
+    if isinstance(filesystem, fs.LocalFileSystem):
         save_file(tensors, f"{target}.new", metadata)
         _bring_to_disk(f"{target}.new")
-    else:
-        with tempfile.TemporaryDirectory() as local:
-            save_file(tensors, f"{local}/{FILE_NAME}", metadata)
-            fs.copy_files(
-                f"{local}/{FILE_NAME}",
-                f"{target}.new",
-                source_filesystem=fs.LocalFileSystem(),
-                destination_filesystem=filesystem,
-            )
-    filesystem.move(f"{target}.new", target)
-    if is_local:
+        filesystem.move(f"{target}.new", target)
         _bring_to_disk(folder)  # the rename itself
+        return
+    first = target if storage.is_object_store(filesystem) else f"{target}.new"
+    with tempfile.TemporaryDirectory() as local:
+        save_file(tensors, f"{local}/{FILE_NAME}", metadata)
+        fs.copy_files(
+            f"{local}/{FILE_NAME}",
+            first,
+            source_filesystem=fs.LocalFileSystem(),
+            destination_filesystem=filesystem,
+        )
+    if first != target:
+        filesystem.move(first, target)
 
 
 def _model_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -195,13 +196,6 @@ def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
-
-
-def _open_filesystem(folder: str) -> tuple[fs.FileSystem, str]:
-    if "://" not in folder:
-        return fs.LocalFileSystem(), str(Path(folder).absolute())
-    filesystem, path = fs.FileSystem.from_uri(folder)
-    return filesystem, path.rstrip("/")
 
 
 @contextmanager

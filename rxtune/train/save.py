@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from pathlib import Path
 
 from pyarrow import fs
 from transformers import PreTrainedModel
 from transformers.utils import logging
+
+from rxtune import storage
 
 
 def save_model(model: PreTrainedModel, folder: str) -> None:
@@ -20,7 +21,11 @@ def save_model(model: PreTrainedModel, folder: str) -> None:
     with tempfile.TemporaryDirectory() as local:
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         model.save_pretrained(local)
-        target = folder if "://" in folder else Path(folder).absolute().as_uri()
-        files, path = fs.FileSystem.from_uri(target)
-        files.create_dir(path, recursive=True)
-        fs.copy_files(local, path, destination_filesystem=files)
+        files, path = storage.open_place(folder)
+        storage.make_folder(files, path)
+        fs.copy_files(
+            local,
+            path,
+            source_filesystem=fs.LocalFileSystem(),
+            destination_filesystem=files,
+        )

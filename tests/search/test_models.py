@@ -6,30 +6,48 @@ import json
 from pathlib import Path
 
 import pytest
+from pyarrow import fs
 from transformers import AutoTokenizer
 
-from rxtune.errors import ClusterError
+from rxtune import storage
 from rxtune.search import models
 from rxtune.search.models import MARKER, ModelStore
 
 
 def leave_model(store: ModelStore, number: int) -> None:
     """Do what a worker does at the end of a trial."""
-    folder = Path(store.folder(number)) / "model"
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps({"trial": number}))
+    files, path = storage.open_place(storage.join(store.folder(number), "model"))
+    storage.make_folder(files, path)
+    with files.open_output_stream(f"{path}/config.json") as stream:
+        stream.write(json.dumps({"trial": number}).encode())
+
+
+@pytest.fixture(params=["local", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A folder of this machine, then one in a bucket."""
+    if request.param == "local":
+        return str(tmp_path / "checkpoints")
+    return str(request.getfixturevalue("bucket").uri(f"{tmp_path.name}/checkpoints"))
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    store = ModelStore(str(tmp_path / "checkpoints"), tmp_path / "best")
-    store.require_writable()
-    return store
+def store(place: str, tmp_path: Path) -> ModelStore:
+    (tmp_path / "run").mkdir()
+    return ModelStore(place, tmp_path / "run" / "best")
 
 
-def test_every_trial_has_a_folder_of_its_own(store: ModelStore) -> None:
-    assert store.folder(7).endswith("/checkpoints/trial-0007")
-    assert store.folder(12_345).endswith("/checkpoints/trial-12345")
+def left_in(place: str) -> list[str]:
+    """Return the names of all files below a place."""
+    files, path = storage.open_place(place)
+    below = fs.FileSelector(path, recursive=True, allow_not_found=True)
+    found = [info for info in files.get_file_info(below) if info.type == fs.FileType.File]
+    return sorted(info.path.removeprefix(f"{path}/") for info in found)
+
+
+def test_every_trial_has_a_folder_of_its_own() -> None:
+    store = ModelStore("s3://b/checkpoints?region=r", Path("best"))
+    assert store.folder(7) == "s3://b/checkpoints/trial-0007?region=r"
+    assert store.folder(12_345) == "s3://b/checkpoints/trial-12345?region=r"
 
 
 def test_the_crowned_model_loads_with_its_tokenizer(store: ModelStore, tiny_encoder: Path) -> None:
@@ -49,7 +67,7 @@ def test_a_better_model_takes_the_place_of_the_old_one(
         store.crown(number, tiny_encoder)
         assert store.crowned == number
     assert json.loads((store.best / "config.json").read_text()) == {"trial": 4}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best", "checkpoints"]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["best"]
 
 
 def test_a_crash_while_crowning_leaves_the_old_model_or_is_made_up(
@@ -84,49 +102,69 @@ def test_a_damaged_mark_is_no_mark(store: ModelStore, marker: str) -> None:
     assert store.crowned is None
 
 
-def test_forgetting_takes_one_trials_files_and_may_be_repeated(store: ModelStore) -> None:
+def test_a_model_is_there_until_its_trial_is_forgotten(store: ModelStore) -> None:
+    assert not store.has_model(0)
+    leave_model(store, 0)
+    leave_model(store, 1)
+    assert store.has_model(0)
+    store.forget(0)
+    store.forget(0)
+    assert not store.has_model(0)
+    assert store.has_model(1)
+
+
+def test_an_empty_folder_in_the_storage_goes_and_a_full_one_stays(
+    store: ModelStore, place: str
+) -> None:
+    store.tidy()
     leave_model(store, 0)
     leave_model(store, 1)
     store.forget(0)
+    store.tidy()
+    assert left_in(place) == ["trial-0001/model/config.json"]
+    store.forget(1)
+    store.tidy()
+    files, path = storage.open_place(place)
+    assert files.get_file_info(path).type == fs.FileType.NotFound
+
+
+def test_the_folder_of_a_run_is_left_as_it_is(tmp_path: Path) -> None:
+    store = ModelStore(str(tmp_path / "run" / "checkpoints"), tmp_path / "run" / "best")
+    leave_model(store, 0)
     store.forget(0)
-    assert not Path(store.folder(0)).exists()
-    assert Path(store.folder(1)).exists()
+    store.tidy()
+    assert (tmp_path / "run" / "checkpoints").exists()
 
 
-def test_rays_folder_is_gone_afterwards(store: ModelStore, tmp_path: Path) -> None:
-    with store.ray_folder() as folder:
-        (Path(folder.removeprefix("file://")) / "state").mkdir(parents=True)
-    assert list((tmp_path / "checkpoints").iterdir()) == []
+@pytest.fixture
+def local_store(tmp_path: Path) -> ModelStore:
+    return ModelStore("s3://never-opened/x", tmp_path / "best")
+
+
+def test_rays_folder_lies_in_the_run_and_is_gone_afterwards(
+    local_store: ModelStore, tmp_path: Path
+) -> None:
+    with local_store.ray_folder() as folder:
+        (Path(folder) / "state").mkdir(parents=True)
+        assert Path(folder).parent == tmp_path
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_killed_driver_left_of_rays_folder_goes_with_the_next(
-    store: ModelStore, tmp_path: Path
+    local_store: ModelStore, tmp_path: Path
 ) -> None:
-    killed = store.ray_folder()
+    killed = local_store.ray_folder()
     (Path(killed.__enter__()) / "state").mkdir(parents=True)
-    with store.ray_folder() as folder:
+    with local_store.ray_folder() as folder:
         assert not (Path(folder) / "state").exists()
-    assert list((tmp_path / "checkpoints").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_storage_by_uri_is_the_same_place(tmp_path: Path, tiny_encoder: Path) -> None:
     store = ModelStore((tmp_path / "checkpoints").as_uri() + "/", tmp_path / "best")
-    store.require_writable()
     assert store.folder(1) == f"{(tmp_path / 'checkpoints').as_uri()}/trial-0001"
     leave_model(ModelStore(str(tmp_path / "checkpoints"), tmp_path / "best"), 1)
     store.crown(1, tiny_encoder)
     store.forget(1)
     assert store.crowned == 1
-    assert list((tmp_path / "checkpoints").iterdir()) == []
-
-
-def test_a_storage_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    store = ModelStore(str(tmp_path / "file" / "storage"), tmp_path / "best")
-    with pytest.raises(ClusterError, match=r"--storage: .*/file/storage must be writable"):
-        store.require_writable()
-
-
-def test_a_storage_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ClusterError, match="--storage: 'ftp://x/y' must be a path or a URI like"):
-        ModelStore("ftp://x/y", tmp_path / "best")
+    assert left_in(str(tmp_path / "checkpoints")) == []

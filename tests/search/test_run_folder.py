@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rxtune.errors import StudyError
-from rxtune.search.run_folder import RunFolder, RunPlaces, default_name
+from rxtune.search.options import SearchOptions
+from rxtune.search.run_folder import RunFolder, RunPlaces, default_name, storage_of
 
 PLACES = RunPlaces(search_id="rs-1", tracking_uri="sqlite:////x/mlflow.db", storage="s3://b/rs")
 
@@ -97,6 +100,55 @@ def test_places_come_back_as_they_were_kept(tmp_path: Path) -> None:
     folder = make_run(tmp_path, "rs")
     assert RunFolder.existing(tmp_path, "rs").places() == PLACES
     assert folder.study.read_text() == "task: babel\n"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"storage": "s3://b"},
+        {"storage": "s3://b/"},
+        {"tracking_uri": "sqlite:////x/mlflow.db"},
+        {"tracking_uri": "sqlite:///mlflow.db"},
+    ],
+)
+def test_a_run_goes_on_where_it_was_begun(
+    asked: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = f"sqlite:///{tmp_path}/mlflow.db" if "///m" in str(asked) else PLACES.tracking_uri
+    replace(PLACES, tracking_uri=store).require_same(SearchOptions(name="rs", **asked))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (
+            {"storage": "s3://other"},
+            "--storage: run 'rs' was begun with s3://b/rs and cannot go on with s3://other/rs;",
+        ),
+        (
+            {"storage": "s3://b?region=r"},
+            "--storage: run 'rs' was begun with s3://b/rs and cannot go on with s3://b/rs?region",
+        ),
+        (
+            {"tracking_uri": "http://me:hidden@host:5000"},
+            "--tracking-uri: run 'rs' was begun with sqlite:////x/mlflow.db and cannot go on with"
+            " http://…@host:5000; leave the flag out",
+        ),
+    ],
+)
+def test_a_run_does_not_go_on_elsewhere(asked: dict[str, str], message: str) -> None:
+    with pytest.raises(StudyError, match=re.escape(message)):
+        PLACES.require_same(SearchOptions(name="rs", **asked))
+
+
+def test_a_runs_own_place_in_a_storage_is_the_same_from_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert storage_of("kept", "rs") == str(tmp_path / "kept" / "rs")
+    assert storage_of("s3://b/x?region=r", "rs") == "s3://b/x/rs?region=r"
 
 
 @pytest.mark.parametrize("damage", ["", "[]", '{"storage": 1}', "no json"])

@@ -1,11 +1,13 @@
 """What MLflow is told about a trial is a function of its record."""
 
 import math
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import validate_param_and_metric_name
 
+from rxtune.config import Configuration
 from rxtune.results import ZeroShot
 from rxtune.track import projection
 
@@ -35,6 +37,32 @@ def test_the_mean_of_no_targets_is_left_out(record):
     keys = {metric.key for metric in projection.metrics(record(0, "finished", zero_shot=alone))}
     assert "source_accuracy" in keys
     assert keys.isdisjoint({"target_mean", "held_out_mean", "worst_language_accuracy"})
+
+
+def test_a_mean_has_no_more_than_six_decimals(record):
+    accuracy = {"eng": 0.9, "qaa": 0.1, "qab": 0.1, "qac": 0.2}
+    thirds = ZeroShot(accuracy=accuracy, source_language="eng", dev_languages=())
+    logged = {m.key: m.value for m in projection.metrics(record(0, "finished", zero_shot=thirds))}
+    assert logged["target_mean"] == logged["held_out_mean"] == 0.133333
+
+
+def test_the_mean_over_mixed_language_pairs_is_logged_where_there_is_one(record):
+    matrix = {"eng": {"eng": 0.9, "qaa": 0.6}, "qaa": {"eng": 0.4, "qaa": 0.7}}
+    mixed = ZeroShot(
+        accuracy={"eng": 0.9, "qaa": 0.7},
+        source_language="eng",
+        dev_languages=(),
+        generalized=matrix,
+    )
+    for result, expected in ((mixed, 0.5), (replace(mixed, generalized=None), None)):
+        points = projection.metrics(record(0, "finished", zero_shot=result))
+        assert {m.key: m.value for m in points}.get("generalized_mean") == expected
+
+
+def test_parameters_read_as_a_space_file_has_them(record):
+    configuration = Configuration(method="adv", radius=0.1, pgd_steps=1, random_start=True)
+    params = projection.params(record(0, configuration=configuration))
+    assert (params["random_start"], params["radius"], params["norm"]) == ("true", "0.1", "l2")
 
 
 def test_the_same_record_gives_the_same_points(record):

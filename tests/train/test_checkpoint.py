@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from pyarrow import fs
 from transformers import PreTrainedModel
 
+from rxtune import storage
 from rxtune.errors import DataError
 from rxtune.results import Evaluation
 from rxtune.train import TrainSettings
@@ -123,13 +125,43 @@ def test_a_file_system_that_is_not_local_goes_the_same_way(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
-    monkeypatch.setattr(checkpoints, "_open_filesystem", lambda folder: (elsewhere, "runs/7"))
+    monkeypatch.setattr(storage, "open_place", lambda folder: (elsewhere, "runs/7"))
     assert run.load("far://runs/7") is None
     assert run.save("far://runs/7/") == f"far://runs/7/{FILE_NAME}"
     assert [path.name for path in (tmp_path / "runs/7").iterdir()] == [FILE_NAME]
     found = run.load("far://runs/7")
     assert found is not None
     assert found.evaluations == [EVALUATION]
+
+
+def test_a_bucket_holds_one_file_and_gives_everything_back(run: Run, bucket: Any) -> None:
+    folder = bucket.uri("runs/7/checkpoint")
+    assert run.load(folder) is None
+    assert run.save(folder) == bucket.uri(f"runs/7/checkpoint/{FILE_NAME}")
+    weights = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+    run.step()
+    found = run.load(folder)
+    assert found is not None
+    assert found.evaluations == [EVALUATION]
+    for name, tensor in run.model.state_dict().items():
+        assert torch.equal(tensor, weights[name])
+    assert bucket.keys("runs/7") == [f"runs/7/checkpoint/{FILE_NAME}"]
+
+
+def test_an_upload_that_breaks_off_leaves_the_last_checkpoint(run: Run, bucket: Any) -> None:
+    folder = bucket.uri("broken")
+    run.save(folder)
+    key = {"Bucket": bucket.name, "Key": f"broken/{FILE_NAME}"}
+    begun = bucket.client.create_multipart_upload(**key)["UploadId"]
+    bucket.client.upload_part(**key, UploadId=begun, PartNumber=1, Body=b"half a file")
+    found = run.load(folder)
+    assert found is not None
+    assert found.updates == 5
+    run.state.updates = 9
+    run.save(folder)
+    found = run.load(folder)
+    assert found is not None
+    assert found.updates == 9
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])

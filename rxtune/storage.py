@@ -1,0 +1,190 @@
+"""Places outside the process: paths and URIs, what lies below them, and how they are opened."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from rxtune.errors import ClusterError, StudyError
+
+if TYPE_CHECKING:
+    from pyarrow import fs
+
+ANSWER_SECONDS = 10.0
+"""How long a storage may take to show that it can be written."""
+
+_SECRET_OPTION = re.compile(r"[?&][^=&]*(secret|token|password|key|sas)[^=&]*=", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"^[^:/]+://[^/?]*:.*@")  # a secret key may hold a slash
+_REFUSAL = re.compile(r"AWS Error (?P<kind>\w+).*?: (?P<text>.*?)( \(Request ID.*)?$", re.DOTALL)
+_ADVICE = {
+    "NO_SUCH_BUCKET": "make the bucket, or correct its name",
+    "NETWORK_CONNECTION": (
+        "check endpoint_override, scheme and region in the URI, or AWS_ENDPOINT_URL"
+    ),
+    "ACCESS_DENIED": "the credentials may not write there: check their policy",
+}
+_CHECK_CREDENTIALS = (
+    "check the credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, ~/.aws/credentials, or"
+    " the role of the machine"
+)
+
+
+def is_uri(place: str) -> bool:
+    """Return whether a place is a URI; anything else is a path on this machine."""
+    return "://" in place
+
+
+def join(place: str, *names: str) -> str:
+    """Return the place below a place; the options of a URI (`?region=…`) stay at its end."""
+    base, mark, options = place.partition("?") if is_uri(place) else (place, "", "")
+    return "/".join([base.rstrip("/"), *names]) + mark + options
+
+
+def absolute(place: str) -> str:
+    """Return a place that means the same in every working directory: workers change theirs."""
+    return place if is_uri(place) else str(Path(place).absolute())
+
+
+def without_secrets(uri: str) -> str:
+    """Return a URI as it may be shown: nothing stands before its `@`, no option is a secret."""
+    shown = re.sub(r"://.*@", "://…@", uri)
+    return shown.partition("?")[0] + "?…" if _SECRET_OPTION.search(shown) else shown
+
+
+def require_no_secrets(place: str) -> None:
+    """Refuse credentials in a URI: it is kept in the run's folder and sent to every worker.
+
+    Raises:
+        StudyError: the URI holds a password, a key or a token.
+    """
+    if is_uri(place) and (_CREDENTIALS.match(place) or _SECRET_OPTION.search(place)):
+        raise StudyError(
+            f"--storage: a URI must not hold credentials, got {without_secrets(place)!r}; give"
+            " them by the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), by"
+            " ~/.aws/credentials, or by the role of the machine"
+        )
+
+
+def open_place(place: str) -> tuple[fs.FileSystem, str]:
+    """Return the file system of a place, and the place's path there.
+
+    A URI may have the options that `pyarrow.fs.FileSystem.from_uri` reads, such as
+    `s3://bucket/folder?endpoint_override=127.0.0.1:9000&scheme=http`. S3 also reads
+    AWS_ENDPOINT_URL, and credentials where the AWS tools look for them.
+
+    Raises:
+        OSError: the storage does not answer (S3 is asked for its region if none is given).
+        ValueError: the URI is malformed, or of an unknown kind.
+    """
+    from pyarrow import fs
+
+    if not is_uri(place):
+        return fs.LocalFileSystem(), str(Path(place).absolute())
+    filesystem, path = fs.FileSystem.from_uri(place)
+    return filesystem, path.rstrip("/")
+
+
+def is_object_store(filesystem: fs.FileSystem) -> bool:
+    """Return whether a file appears only when it is whole, and folders need not be made.
+
+    Such a store has no rename: a move is a copy and a deletion, and between the two uploads of a
+    replaced file there would be none. An upload that breaks off leaves the old file.
+    """
+    return filesystem.type_name in ("s3", "gcs")
+
+
+def make_folder(filesystem: fs.FileSystem, path: str) -> None:
+    """Make a folder with its parents where files need one."""
+    if not is_object_store(filesystem):  # there it would be an empty object that stays behind
+        filesystem.create_dir(path, recursive=True)
+
+
+def delete_folder(filesystem: fs.FileSystem, path: str) -> None:
+    """Delete a folder and all in it; it may be missing."""
+    from pyarrow import fs
+
+    if filesystem.get_file_info(path).type == fs.FileType.Directory:
+        filesystem.delete_dir(path)
+
+
+def delete_if_empty(filesystem: fs.FileSystem, path: str) -> None:
+    """Delete a folder if there is no file in it, at any depth; it may be missing."""
+    from pyarrow import fs
+
+    below = fs.FileSelector(path, recursive=True, allow_not_found=True)
+    if not any(info.type == fs.FileType.File for info in filesystem.get_file_info(below)):
+        delete_folder(filesystem, path)
+
+
+def require_writable(place: str, seconds: float | None = None) -> None:
+    """Refuse a storage that cannot be written; nothing is left in it.
+
+    Args:
+        place: Path or URI; need not exist.
+        seconds: How long the answer may take; `ANSWER_SECONDS` by default. Measured here, because
+            a server that accepts a connection and says nothing is retried for minutes.
+
+    Raises:
+        ClusterError: it cannot be written, or does not answer in time.
+    """
+    limit = ANSWER_SECONDS if seconds is None else seconds
+    outcome: list[Exception | None] = []
+
+    def probe() -> None:
+        try:
+            _write_and_delete(place)
+            outcome.append(None)
+        except Exception as error:
+            outcome.append(error)
+
+    thread = Thread(target=probe, name="rxtune-storage", daemon=True)
+    thread.start()
+    thread.join(limit)
+    error = outcome[0] if outcome else TimeoutError(f"no answer within {limit:g} s")
+    if error is not None:
+        raise ClusterError(_refusal(place, error)) from error
+
+
+def _write_and_delete(place: str) -> None:
+    from pyarrow import fs
+
+    filesystem, path = open_place(place)
+    if isinstance(filesystem, fs.LocalFileSystem):
+        with tempfile.TemporaryFile(dir=_nearest_folder(Path(path))):
+            return
+    probe = f"{path}/.rxtune-probe"
+    make_folder(filesystem, path)
+    with filesystem.open_output_stream(probe) as stream:
+        stream.write(b"rxtune")
+    filesystem.delete_file(probe)
+    delete_if_empty(filesystem, path)
+
+
+def _nearest_folder(path: Path) -> Path:
+    """Return the folder itself, or the one in which it would have to be made."""
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _refusal(place: str, error: Exception) -> str:
+    """Return why a storage is refused, and what to do: without what S3 adds for its own staff."""
+    if isinstance(error, ValueError):
+        return (
+            f"--storage: {without_secrets(place)!r} must be a path or a URI like s3://bucket/folder"
+            f" ({_first_line(error)})"
+        )
+    why, advice = _first_line(error), "check the path and the permissions"
+    if found := _REFUSAL.search(why):
+        why = f"{found['kind']}: {found['text']}"
+        advice = _ADVICE.get(found["kind"], _CHECK_CREDENTIALS)
+    if isinstance(error, TimeoutError):
+        advice = _ADVICE["NETWORK_CONNECTION"]
+    return f"--storage: {without_secrets(place)} must be writable, but is not ({why}); {advice}"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,180 @@
+"""Places: what lies below them, what they may hold, and how they are refused."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rxtune import storage
+from rxtune.errors import ClusterError, StudyError
+from rxtune.search.options import SearchOptions
+
+NAMES = st.lists(st.from_regex(r"[a-z0-9.-]{1,8}", fullmatch=True), min_size=1, max_size=3)
+PATHS = st.sampled_from(["/data", "data/", "s3://b", "s3://b/x/", "file:///a%20b", "/odd?name"])
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine take its time; no test here waits for the limit but one, with its own."""
+    monkeypatch.setattr(storage, "ANSWER_SECONDS", 120.0)
+
+
+# --- names below a place
+
+
+@given(place=PATHS, names=NAMES)
+def test_joining_at_once_or_step_by_step_is_the_same(place: str, names: list[str]) -> None:
+    stepwise = place
+    for name in names:
+        stepwise = storage.join(stepwise, name)
+    assert storage.join(place, *names) == stepwise == place.rstrip("/") + "/" + "/".join(names)
+
+
+@given(names=NAMES)
+def test_the_options_of_a_uri_stay_at_its_end(names: list[str]) -> None:
+    joined = storage.join("s3://b/x/?region=r&tls_ca_file_path=/etc/ca.pem", *names)
+    assert joined == f"s3://b/x/{'/'.join(names)}?region=r&tls_ca_file_path=/etc/ca.pem"
+
+
+def test_a_path_becomes_absolute_and_a_uri_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert storage.absolute("kept") == str(tmp_path / "kept")
+    assert storage.absolute("s3://b/x?region=r") == "s3://b/x?region=r"
+
+
+# --- secrets
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://AKIA:hidden@bucket/x",
+        "s3://AKIA:hid/den@bucket/x?region=r",
+        "s3://AKIA:hid@den@bucket/x",
+        "abfs://files:hidden@account.dfs.core.windows.net/x",
+        "abfs://files@account/x?client_secret=hidden",
+        "gs://bucket/x?retry_limit_seconds=3&access_token=hidden",
+    ],
+)
+def test_a_uri_with_credentials_is_refused_without_showing_them(uri: str) -> None:
+    with pytest.raises(StudyError, match="--storage: a URI must not hold credentials") as refusal:
+        SearchOptions(name="rs", storage=uri)
+    assert [part for part in ("hid", "den@", "AKIA") if part in str(refusal.value)] == []
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "s3://bucket/x?endpoint_override=127.0.0.1:9000&scheme=http",
+        "abfs://files@account.dfs.core.windows.net/x",
+        "/data/a:b@c",
+        "s3://bucket/a:b@c",
+    ],
+)
+def test_what_is_no_secret_may_be_said(place: str) -> None:
+    assert SearchOptions(name="rs", storage=place).storage == place
+
+
+# --- a storage that can be written
+
+
+def test_a_probe_of_a_folder_that_is_not_there_leaves_none(tmp_path: Path) -> None:
+    storage.require_writable(str(tmp_path / "a" / "b"))
+    storage.require_writable((tmp_path / "a" / "b").as_uri())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_probe_of_a_bucket_leaves_nothing(bucket: Any) -> None:
+    storage.require_writable(bucket.uri("probed"))
+    assert bucket.keys("probed") == []
+
+
+def test_a_probe_leaves_what_was_there(bucket: Any) -> None:
+    bucket.client.put_object(Bucket=bucket.name, Key="full/run/file", Body=b"kept")
+    storage.require_writable(bucket.uri("full/run"))
+    assert set(bucket.keys("full/run")) - {"full/run/"} == {"full/run/file"}
+
+
+def test_the_environment_may_name_the_server(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{bucket.endpoint}")
+    storage.require_writable(f"s3://{bucket.name}/environment?region=us-east-1")
+
+
+# --- and one that cannot
+
+
+def test_a_file_is_no_storage(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ClusterError, match=r"--storage: .*/file/x must be writable.*permissions"):
+        storage.require_writable(str(tmp_path / "file" / "x"))
+
+
+@pytest.mark.parametrize("place", ["ftp://x/y", "s3://b/x?regoin=r", "s3:///x"])
+def test_a_uri_that_means_nothing_is_refused_with_an_example(place: str) -> None:
+    with pytest.raises(ClusterError, match="must be a path or a URI like s3://bucket/folder"):
+        storage.require_writable(place)
+
+
+def test_a_bucket_that_is_not_there_is_refused(bucket: Any) -> None:
+    missing = bucket.uri("x").replace(bucket.name, "no-such-bucket")
+    with pytest.raises(ClusterError, match=r"\(NO_SUCH_BUCKET: .*\); make the bucket") as refusal:
+        storage.require_writable(missing)
+    assert "Request ID" not in str(refusal.value)
+
+
+@pytest.fixture
+def strict(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The bucket, while its server looks at credentials."""
+    from moto import settings
+
+    monkeypatch.setattr(settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0)
+    return bucket
+
+
+def test_wrong_credentials_are_refused_with_where_right_ones_belong(strict: Any) -> None:
+    with pytest.raises(ClusterError, match=r"check the credentials: AWS_ACCESS_KEY_ID and") as no:
+        storage.require_writable(strict.uri("denied"))
+    assert "made-up-secret" not in str(no.value)
+
+
+def test_a_server_that_is_not_there_is_refused(bucket: Any) -> None:
+    with socket.socket() as closed:  # bound, but not listening: nobody else gets the port
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        nowhere = bucket.uri("x").replace(bucket.endpoint, f"127.0.0.1:{port}")
+        with pytest.raises(ClusterError, match=r"NETWORK_CONNECTION.*check endpoint_override"):
+            storage.require_writable(nowhere)
+
+
+def test_a_server_that_says_nothing_is_not_waited_for(bucket: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        uri = bucket.uri("x").replace(bucket.endpoint, f"127.0.0.1:{port}")
+        with pytest.raises(ClusterError, match=r"\(no answer within 0\.2 s\); check endpoint_ov"):
+            storage.require_writable(uri, seconds=0.2)
+
+
+# --- folders
+
+
+def test_only_a_folder_without_a_file_is_deleted(bucket: Any, tmp_path: Path) -> None:
+    for place in (bucket.uri("folders"), str(tmp_path / "folders")):
+        filesystem, path = storage.open_place(place)
+        filesystem.create_dir(f"{path}/empty/deeper", recursive=True)
+        filesystem.create_dir(f"{path}/full", recursive=True)
+        with filesystem.open_output_stream(f"{path}/full/file") as stream:
+            stream.write(b"kept")
+        for name in ("empty", "full", "missing"):
+            storage.delete_if_empty(filesystem, f"{path}/{name}")
+        kinds = [filesystem.get_file_info(f"{path}/{x}").type.name for x in ("empty", "full")]
+        assert kinds == ["NotFound", "Directory"]
+        storage.delete_folder(filesystem, f"{path}/full")
+        storage.delete_folder(filesystem, f"{path}/full")
+        assert filesystem.get_file_info(f"{path}/full").type.name == "NotFound"
