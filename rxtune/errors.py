@@ -34,6 +34,10 @@ class DivergedError(RxtuneError):
     """The loss is not finite at some step: this trial fails, the search goes on."""
 
 
+class TrialOutOfMemoryError(RxtuneError):
+    """A trial needs more memory than its device has: it fails, the search goes on."""
+
+
 class ClusterError(RxtuneError):
     """Resources asked for do not exist, or Ray cannot be reached."""
 

@@ -62,6 +62,22 @@ class ZeroShot:
     dev_languages: tuple[str, ...]
     """The languages that chose between trials: not zero-shot in the strict sense."""
     split: str = "dev"
+    generalized: Mapping[str, Mapping[str, float]] | None = None
+    """Of pair tasks: accuracy by language of the first sentence, then of the second; None: not
+    measured. On a sample of the items, so its diagonal need not equal `accuracy`."""
+
+    @property
+    def generalized_mean(self) -> float | None:
+        """Mean accuracy over pairs of sentences in two languages (the matrix without diagonal)."""
+        if self.generalized is None:
+            return None
+        mixed = [
+            accuracy
+            for first, row in self.generalized.items()
+            for second, accuracy in row.items()
+            if first != second
+        ]
+        return sum(mixed) / len(mixed) if mixed else None
 
     @property
     def target_languages(self) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from rxtune.config.names import did_you_mean, nearest
 from rxtune.config.parameter import Parameter
 from rxtune.config.space import Space, Units
 from rxtune.config.study import Asha, SearchSettings, Select, Stopping, Study, TrainDefaults
+from rxtune.config.task_file import TaskChoice, TaskFile
+from rxtune.config.task_reader import load_task
 
 __all__ = [
     "FLAGS",
@@ -29,11 +31,14 @@ __all__ = [
     "Space",
     "Stopping",
     "Study",
+    "TaskChoice",
+    "TaskFile",
     "TrainDefaults",
     "Uniform",
     "Units",
     "Value",
     "did_you_mean",
     "load_study",
+    "load_task",
     "nearest",
 ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
-from rxtune.config.configuration import METHODS, READ_BY, Method
+from rxtune.config.configuration import METHODS, READ_BY, READ_WITH, Configuration, Method
 from rxtune.config.domains import Choice, Constant, LogUniform, Uniform, Value
 from rxtune.config.faults import Fault
 from rxtune.config.names import did_you_mean, show
@@ -13,7 +14,7 @@ from rxtune.config.parameter import RULES, Parameter
 
 Parameters = Mapping[str, Parameter]
 
-NEEDED = ("sigma", "radius", "pgd_steps")
+NEEDED = ("sigma", "radius", "pgd_steps", "replace_probability")
 """Parameters without a useful neutral value: every method that reads one needs it."""
 
 
@@ -31,12 +32,17 @@ def methods_of(parameters: Parameters) -> tuple[Method, ...]:
 
 
 def order_of(parameters: Parameters) -> tuple[str, ...]:
-    """Return the names so that each comes after `method` and those that its `when` names."""
+    """Return the names so that each comes after `method` and those that decide on it."""
     graph = {
-        name: [*(["method"] if name != "method" else []), *parameter.when]
+        name: [*(["method"] if name != "method" else []), *_parents(parameter)]
         for name, parameter in parameters.items()
     }
     return tuple(name for name in TopologicalSorter(graph).static_order() if name in parameters)
+
+
+def _parents(parameter: Parameter) -> list[str]:
+    """Return the parameters that decide whether this one is active, besides the method."""
+    return [*parameter.when, *READ_WITH.get(parameter.name, ())[:1]]
 
 
 def space_faults(
@@ -69,7 +75,7 @@ def space_faults(
 
 def _cycles(parameters: Parameters) -> Iterator[list[str]]:
     graph = {
-        name: [other for other in parameter.when if other != name]
+        name: [other for other in _parents(parameter) if other != name]
         for name, parameter in parameters.items()
     }
     while True:
@@ -126,7 +132,9 @@ def _impossible(other: Parameter, values: tuple[Value, ...]) -> Iterator[str]:
             continue
         hint = f"it is {domain.kind} {show(domain.argument)}"
         if isinstance(domain, Choice) and isinstance(value, str):
-            hint = did_you_mean(value, map(str, domain.values))
+            hint = did_you_mean(
+                value, (v if isinstance(v, str) else show(v) for v in domain.values)
+            )
         yield f"{other.name} never has the value {show(value)}; {hint}"
 
 
@@ -149,7 +157,7 @@ def _coverage_faults(
         yield from _missing_rate(parameters, methods)
     for name in parameters:
         if name in RULES and methods:
-            yield from _never_active(name, methods, parameters)
+            yield from _never_active(name, methods, parameters, broken)
 
 
 def _missing(name: str, method: str, parameters: Parameters, absolute: bool) -> Iterator[Fault]:
@@ -177,13 +185,21 @@ def _missing_rate(parameters: Parameters, methods: Collection[str]) -> Iterator[
             yield Fault(("learning_rate", "when"), text)
 
 
-def _never_active(name: str, methods: Collection[str], parameters: Parameters) -> Iterator[Fault]:
+def _never_active(
+    name: str, methods: Collection[str], parameters: Parameters, broken: Collection[str]
+) -> Iterator[Fault]:
     readers = [method for method in METHODS if reads(method, name)]
     if not any(method in readers for method in methods):
         text = (
             f"no method of this space reads it ({', '.join(methods)}); "
             f"delete it or add one of {', '.join(readers)}"
         )
+        yield Fault((name,), text)
+    elif name in READ_WITH and READ_WITH[name][0] in broken:
+        return
+    elif not _can_be_read(name, parameters):
+        other, value = READ_WITH[name]
+        text = f"says nothing unless {other} is {value}; delete it, or let {other} be {value}"
         yield Fault((name,), text)
     elif not any(_can_be_active(name, method, parameters) for method in methods):
         text = f"is never active with {', '.join(methods)}; extend the conditions or delete it"
@@ -192,20 +208,63 @@ def _never_active(name: str, methods: Collection[str], parameters: Parameters) -
 
 def _is_always_active(name: str, method: str, parameters: Parameters) -> bool:
     """Return whether every trial of `method` has the parameter."""
-    return reads(method, name) and all(
-        method in values
-        if other == "method"
-        else _covers(parameters[other], values) and _is_always_active(other, method, parameters)
-        for other, values in parameters[name].when.items()
+    return (
+        reads(method, name)
+        and _is_always_read(name, parameters)
+        and all(
+            method in values
+            if other == "method"
+            else _covers(parameters[other], values)
+            and _is_always_active(other, method, parameters)
+            for other, values in parameters[name].when.items()
+        )
     )
 
 
 def _can_be_active(name: str, method: str, parameters: Parameters) -> bool:
     """Return whether some trial of `method` can have the parameter."""
-    return reads(method, name) and all(
-        method in values if other == "method" else _can_be_active(other, method, parameters)
-        for other, values in parameters[name].when.items()
+    return (
+        reads(method, name)
+        and _can_be_read(name, parameters)
+        and all(
+            method in values if other == "method" else _can_be_active(other, method, parameters)
+            for other, values in parameters[name].when.items()
+        )
     )
+
+
+def is_read_with(name: str, value: Value) -> bool:
+    """Return whether `name` says something where the other of `READ_WITH` is `value`."""
+    return name not in READ_WITH or value == READ_WITH[name][1]
+
+
+def neutral(name: str) -> Any:
+    """Return the value of a parameter that a trial does not have."""
+    return getattr(Configuration(), name)
+
+
+def _can_be_read(name: str, parameters: Parameters) -> bool:
+    """Return whether the other parameter of `READ_WITH` can have the value it must have."""
+    if name not in READ_WITH:
+        return True
+    other, value = READ_WITH[name]
+    by_default = is_read_with(name, neutral(other))
+    if other not in parameters:
+        return by_default
+    return parameters[other].domain.contains(value) or (
+        by_default and bool(parameters[other].when)
+    )
+
+
+def _is_always_read(name: str, parameters: Parameters) -> bool:
+    """Return whether the other parameter of `READ_WITH` always has the value it must have."""
+    if name not in READ_WITH:
+        return True
+    other, value = READ_WITH[name]
+    by_default = is_read_with(name, neutral(other))
+    if other not in parameters:
+        return by_default
+    return _covers(parameters[other], (value,)) and (by_default or not parameters[other].when)
 
 
 def _covers(parameter: Parameter, values: tuple[Value, ...]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from rxtune.config.names import show
 
-Value = str | int | float
+Value = str | int | float | bool
 """A value of a parameter."""
 
 
@@ -26,6 +26,16 @@ def is_number(value: object) -> bool:
 def is_whole(value: object) -> bool:
     """Return whether `value` is an int; a bool is none."""
     return isinstance(value, int) and is_number(value)
+
+
+def is_scalar(value: object) -> bool:
+    """Return whether `value` is a name, a finite number, or true or false."""
+    return isinstance(value, str | bool) or is_number(value)
+
+
+def is_same(one: object, other: object) -> bool:
+    """Return whether two values are equal; true is not 1, as it would be in Python."""
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +55,7 @@ class Constant:
 
     def contains(self, value: object) -> bool:
         """Return whether a trial can have `value`."""
-        return value == self.value
+        return is_same(value, self.value)
 
     def middle(self) -> Value:
         """Return a typical value: where a search starts."""
@@ -69,7 +79,7 @@ class Choice:
             raise ValueError("at least one value is required, got []; list the values to try")
         _refuse_non_scalars(self.values)
         for position, value in enumerate(self.values):
-            if value in self.values[:position]:
+            if any(is_same(value, earlier) for earlier in self.values[:position]):
                 raise ValueError(
                     f"every value must stand once, got {show(value)} twice; delete one"
                 )
@@ -81,7 +91,7 @@ class Choice:
 
     def contains(self, value: object) -> bool:
         """Return whether a trial can have `value`."""
-        return value in self.values
+        return any(is_same(value, own) for own in self.values)
 
     def middle(self) -> Value:
         """Return the first value: where a search starts."""
@@ -200,5 +210,5 @@ KINDS: tuple[str, ...] = (Choice.kind, *RANGES, Constant.kind)
 
 def _refuse_non_scalars(values: tuple[object, ...]) -> None:
     for value in values:
-        if not (isinstance(value, str) or is_number(value)):
+        if not is_scalar(value):
             raise ValueError(f"names or finite numbers are required, got {show(value)}")

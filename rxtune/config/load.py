@@ -10,12 +10,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from rxtune.config.augment import FOLDER
 from rxtune.config.explain import explain
 from rxtune.config.faults import Fault
 from rxtune.config.reader import read_space
 from rxtune.config.source import Source, read_source
 from rxtune.config.space import Units
 from rxtune.config.study import Study
+from rxtune.config.task_reader import read_task
 from rxtune.errors import StudyError
 
 FLAGS: Mapping[str, str] = {
@@ -49,8 +51,13 @@ def load_study(path: str | PathLike[str], overrides: Mapping[str, Any] | None = 
     tree = _overridden(source.tree, given)
     units: Units = "absolute" if tree.get("units") == "absolute" else "relative"
     space, faults = read_space(tree.get("space"), units)
+    if "task" in tree:
+        folder = Path.cwd() if "task" in given else Path(path).parent
+        task, found = read_task(tree.pop("task"), folder)
+        faults += [fault.under("task") for fault in found]
+        tree |= {} if found else {"task": task}
     try:
-        study = Study.model_validate({**tree, "space": space})
+        study = Study.model_validate({**tree, "space": space}, context={FOLDER: Path(path).parent})
     except ValidationError as error:
         faults += explain(error)
     faults += source.faults

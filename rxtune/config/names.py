@@ -29,9 +29,8 @@ def show(value: Any) -> str:
         return "nothing"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, tuple):
-        value = list(value)
-    text = repr(value)
+    is_list = isinstance(value, list | tuple)
+    text = f"[{', '.join(map(show, value))}]" if is_list else repr(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 

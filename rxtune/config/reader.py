@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rxtune.config.conditions import dangling, space_faults
-from rxtune.config.domains import KINDS, RANGES, Choice, Constant, Domain, Value, is_number
+from rxtune.config.domains import KINDS, RANGES, Choice, Constant, Domain, Value, is_scalar
 from rxtune.config.faults import Fault
 from rxtune.config.names import did_you_mean, show
 from rxtune.config.parameter import RULES, Parameter, unknown_parameter
@@ -109,7 +109,7 @@ def _when(plain: Any) -> dict[str, tuple[Value, ...]]:
     for other, values in plain.items():
         values = values if isinstance(values, list) else [values]
         for value in values:
-            if not (isinstance(value, str) or is_number(value)):
+            if not is_scalar(value):
                 raise _Unreadable(
                     f"names or numbers are required, got {show(value)}", "when", other
                 )

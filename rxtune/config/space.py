@@ -6,8 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rxtune.config.conditions import methods_of, order_of, reads, space_faults
-from rxtune.config.configuration import Configuration, Method
+from rxtune.config.conditions import (
+    is_read_with,
+    methods_of,
+    neutral,
+    order_of,
+    reads,
+    space_faults,
+)
+from rxtune.config.configuration import READ_WITH, Configuration, Method
 from rxtune.config.domains import Choice, Constant, Domain, Int, LogInt, LogUniform, Uniform, Value
 from rxtune.config.faults import Fault, refuse
 from rxtune.config.parameter import RULES, Parameter
@@ -42,7 +49,7 @@ class Space:
     units: Units = "relative"
     """Units of learning_rate, sigma and radius; a study sets its own here."""
     order: tuple[str, ...] = field(init=False, compare=False)
-    """The names, each after `method` and after those that its `when` names."""
+    """The names, each after `method` and after those that decide whether it is active."""
 
     def __post_init__(self) -> None:
         faults = space_faults(self.parameters, absolute=self.units == "absolute")
@@ -62,13 +69,15 @@ class Space:
     def is_active(self, name: str, chosen: Mapping[str, Any]) -> bool:
         """Return whether a trial with the values `chosen` has the parameter `name`.
 
-        It has it if its method reads the parameter and every condition of the parameter's `when`
-        holds. `chosen` needs the parameters that stand before `name` in `order`; constants may
-        be left out.
+        It has it if its method reads the parameter, the parameter says something beside the other
+        values (`READ_WITH`), and every condition of its `when` holds. `chosen` needs the
+        parameters that stand before `name` in `order`; constants may be left out.
         """
         if name == "method":
             return True
         if not reads(str(self._value("method", chosen)), name):
+            return False
+        if name in READ_WITH and not is_read_with(name, self._read_with(name, chosen)):
             return False
         return all(
             self.is_active(other, chosen) and self._value(other, chosen) in values
@@ -103,6 +112,12 @@ class Space:
                 is_factor = name == "learning_rate" and self.units == "relative"
                 chosen[name] = domain.closest(1.0) if is_factor else domain.middle()
         return self.configuration(chosen)
+
+    def _read_with(self, name: str, chosen: Mapping[str, Any]) -> Any:
+        other, _ = READ_WITH[name]
+        if other in self.parameters and self.is_active(other, chosen):
+            return self._value(other, chosen)
+        return neutral(other)
 
     def _value(self, name: str, chosen: Mapping[str, Any]) -> Any:
         domain = self.parameters[name].domain

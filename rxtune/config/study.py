@@ -7,36 +7,27 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     InstanceOf,
     Strict,
     ValidationInfo,
+    field_serializer,
     field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
+from rxtune.config.augment import Augment, Evaluate
 from rxtune.config.configuration import Configuration
+from rxtune.config.fields import BETWEEN_KEYS, Name, Number, Section, Whole, printable
 from rxtune.config.names import show
 from rxtune.config.source import write_yaml
 from rxtune.config.space import Space, Units
+from rxtune.config.task_file import TaskChoice, TaskFile
 
 EVALUATIONS = 6
 """Evaluations per trial where early stopping is off."""
-BETWEEN_KEYS: Literal["between_keys"] = "between_keys"
-"""pydantic's type of the error that two keys contradict; its context names the one to blame."""
-
-
-def _printable(name: str) -> str:
-    if not name or not name.isprintable() or name != name.strip():
-        raise ValueError(
-            f"a printable name without space around it is required, got {show(name)}; rename it"
-        )
-    return name
 
 
 def _as_languages(value: Any) -> Any:
@@ -55,21 +46,14 @@ def _as_languages(value: Any) -> Any:
             raise ValueError(f"every language must stand once, got {show(code)} twice; delete one")
         if code == "auto":
             raise ValueError("auto must stand alone, got it in a list; write languages: auto")
-        _printable(code)
+        printable(code)
     return tuple(codes)
 
 
-Name = Annotated[str, Strict(), AfterValidator(_printable)]
-Whole = Annotated[int, Strict()]
-Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Languages = Annotated[Literal["auto"] | tuple[str, ...], BeforeValidator(_as_languages)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SearchSettings(_Section):
+class SearchSettings(Section):
     """How trials are proposed."""
 
     sampler: Literal["tpe", "random"] = "tpe"
@@ -82,7 +66,7 @@ class SearchSettings(_Section):
     """Number of ended trials before the sampler models them; until then it draws at random."""
 
 
-class Asha(_Section):
+class Asha(Section):
     """Asynchronous successive halving (Li et al. 2020, arXiv 1810.05934)."""
 
     evaluations: Whole = Field(default=EVALUATIONS, ge=1)
@@ -112,7 +96,7 @@ class Asha(_Section):
         return tuple(rungs)
 
 
-class Stopping(_Section):
+class Stopping(Section):
     """When weak trials are stopped early."""
 
     asha: Asha | None = Asha()
@@ -124,7 +108,7 @@ class Stopping(_Section):
         return self.asha.evaluations if self.asha else EVALUATIONS
 
 
-class Select(_Section):
+class Select(Section):
     """By what trials are compared."""
 
     languages: Languages = "auto"
@@ -133,7 +117,7 @@ class Select(_Section):
     """How the accuracies of several dev languages become one value."""
 
 
-class TrainDefaults(_Section):
+class TrainDefaults(Section):
     """Training settings that all trials share; null: the task's default."""
 
     epochs: Number | None = Field(default=None, gt=0)
@@ -142,13 +126,21 @@ class TrainDefaults(_Section):
     """Examples per update."""
     max_length: Whole | None = Field(default=None, ge=1)
     """Tokens per example, special tokens included; longer ones are cut."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the forward passes; auto: bf16 on a GPU that computes it, else fp32."""
+    accumulation: Whole = Field(default=1, ge=1)
+    """Parts in which an update's examples go through the encoder: less memory, the same update."""
+    gradient_checkpointing: Annotated[bool, Strict()] = False
+    """Whether activations are recomputed in the backward pass: less memory, a third more time."""
+    attention: Literal["auto", "eager", "sdpa"] = "auto"
+    """auto: torch's fused attention (sdpa) where transformers has it for the encoder."""
 
 
-class Study(_Section):
+class Study(Section):
     """Everything that defines a search; `load_study` reads it from a file."""
 
-    task: Name = "babel"
-    """Name of the task."""
+    task: str | TaskFile | TaskChoice = "babel"
+    """Name of a task of the catalogue; or what a task file, or a mapping in its place, says."""
     model: Name | None = None
     """Encoder: a Hugging Face id or a folder; null: the task's default."""
     units: Units = "relative"
@@ -163,6 +155,10 @@ class Study(_Section):
     """By what trials are compared."""
     train: TrainDefaults = TrainDefaults()
     """Training settings that all trials share."""
+    augment: Augment = Augment()
+    """Tables of words for `rs_da` and `code_switch`."""
+    evaluate: Evaluate = Evaluate()
+    """What is measured besides the accuracy in every language."""
 
     @model_validator(mode="before")
     @classmethod
@@ -173,6 +169,19 @@ class Study(_Section):
         if not isinstance(space, Space) or units not in ("relative", "absolute"):
             return data
         return {**data, "space": replace(space, units=units)}
+
+    @field_validator("task", mode="plain")
+    @classmethod
+    def _is_named_or_read(cls, value: Any) -> str | TaskFile | TaskChoice:
+        if isinstance(value, TaskFile | TaskChoice):
+            return value
+        if not isinstance(value, str):
+            raise ValueError(f"text is required, got {show(value)}; the default is babel")
+        return printable(value)
+
+    @field_serializer("task")
+    def _as_written(self, task: str | TaskFile | TaskChoice) -> Any:
+        return task if isinstance(task, str) else task.model_dump(mode="json")
 
     @field_validator("stopping", mode="before")
     @classmethod

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rxtune.config import TaskChoice, TaskFile
+from rxtune.data.hub import HubTask, hub_task
 from rxtune.data.task import Split, Task
 from rxtune.errors import DataError
 
@@ -30,31 +33,182 @@ def read_babel(language: str, split: Split) -> pa.Table:
     )
 
 
-TASKS: Mapping[str, Task] = {
-    "babel": Task(
-        name="babel",
-        title="language inference in English and seven constructed languages (embedded)",
-        labels=("entailment", "neutral", "contradiction"),
-        source_language="eng",
-        target_languages=("qaa", "qab", "qac", "qad", "qae", "qaf", "qag"),
-        dev_languages=("qaf",),
-        default_model="babel-tiny",
-        epochs=2.0,
-        batch_size=32,
-        max_length=64,
-        read=read_babel,
+def babel_substitutes(kind: str) -> Mapping[str, Sequence[str]]:
+    """Return Babel's synonyms, or its dictionary from the source into a language."""
+    from rxtune.testbed.substitutes import dictionary, synonyms
+
+    return synonyms() if kind == "synonyms" else dictionary(kind)
+
+
+BABEL = Task(
+    name="babel",
+    title="language inference in English and seven constructed languages (embedded)",
+    labels=("entailment", "neutral", "contradiction"),
+    source_language="eng",
+    target_languages=("qaa", "qab", "qac", "qad", "qae", "qaf", "qag"),
+    dev_languages=("qaf",),
+    default_model="babel-tiny",
+    epochs=3.5,
+    batch_size=32,
+    max_length=64,
+    read=read_babel,
+    is_pair=True,
+    parallel="id",
+    substitutes=babel_substitutes,
+)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_INFERENCE = ("entailment", "neutral", "contradiction")
+_NUMBERED = {str(number): label for number, label in enumerate(_INFERENCE)}
+
+XNLI = HubTask(
+    name="xnli",
+    title="language inference, 15 languages (Conneau et al. 2018)",
+    hub="facebook/xnli",
+    labels=_INFERENCE,
+    also=_NUMBERED,
+    text="premise",
+    text_pair="hypothesis",
+    source_language="en",
+    target_languages=_words("ar bg de el es fr hi ru sw th tr ur vi zh"),
+    dev_languages=("sw",),
+    parallel="row",
+    epochs=1.0,
+)
+PAWS_X = HubTask(
+    name="paws-x",
+    title="paraphrases, 7 languages (Yang et al. 2019)",
+    hub="google-research-datasets/paws-x",
+    labels=("different", "paraphrase"),
+    also={"0": "different", "1": "paraphrase"},
+    drop_labels=("-1",),
+    drop_texts=("", "NS"),
+    id="id",
+    text="sentence1",
+    text_pair="sentence2",
+    source_language="en",
+    target_languages=_words("de es fr ja ko zh"),
+    dev_languages=("ko",),
+    parallel="id",
+    default_model="google-bert/bert-base-multilingual-cased",
+    epochs=3.0,
+)
+SIB_200 = HubTask(
+    name="sib200",
+    title="topics of sentences, 14 of its 205 languages (Adelani et al. 2023)",
+    hub="Davlan/sib200",
+    labels=_words("entertainment geography health politics science/technology sports travel"),
+    id="index_id",
+    text="text",
+    label="category",
+    source_language="eng_Latn",
+    target_languages=_words(
+        "amh_Ethi arb_Arab deu_Latn fra_Latn hin_Deva jpn_Jpan quy_Latn spa_Latn swh_Latn tur_Latn"
+        " urd_Arab yor_Latn zho_Hans"
     ),
+    dev_languages=("swh_Latn",),
+    parallel="id",
+    epochs=20.0,
+    batch_size=16,
+)
+AFRI_XNLI = HubTask(
+    name="afrixnli",
+    title="language inference, 18 languages of and in Africa (Adelani et al. 2024)",
+    hub="masakhane/afrixnli",
+    labels=_INFERENCE,
+    also=_NUMBERED,
+    text="premise",
+    text_pair="hypothesis",
+    source_language="eng",
+    target_languages=_words("amh ewe fra hau ibo kin lin lug orm sna sot swa twi wol xho yor zul"),
+    dev_languages=("yor",),
+    parallel="row",
+    borrows=("train",),
+    lender=XNLI,
+    epochs=1.0,
+)
+AMERICAS_NLI = HubTask(
+    name="americasnli",
+    title="language inference, 10 languages of the Americas (Ebrahimi et al. 2022)",
+    hub="nala-cub/americas_nli",
+    labels=_INFERENCE,
+    also=_NUMBERED,
+    text="premise",
+    text_pair="hypothesis",
+    source_language="en",
+    target_languages=_words("aym bzd cni gn hch nah oto quy shp tar"),
+    dev_languages=("quy",),
+    borrows=("train", "dev", "test"),
+    lender=XNLI,
+    epochs=1.0,
+)
+MASAKHA_NEWS = HubTask(
+    name="masakhanews",
+    title="topics of news, 16 languages of and in Africa (Adelani et al. 2023)",
+    hub="masakhane/masakhanews",
+    labels=_words("business entertainment health politics religion sports technology"),
+    text="text",
+    label="category",
+    source_language="eng",
+    target_languages=_words("amh fra hau ibo lin lug orm pcm run sna som swa tir xho yor"),
+    dev_languages=("yor",),
+    epochs=10.0,
+    batch_size=16,
+    max_length=256,
+)
+
+HUB_TASKS: Mapping[str, HubTask] = {
+    entry.name: entry for entry in (XNLI, PAWS_X, SIB_200, AFRI_XNLI, AMERICAS_NLI, MASAKHA_NEWS)
 }
+"""The entries of the catalogue; a new one is added to this line and above it."""
+
+TASKS: Mapping[str, Task] = {
+    "babel": BABEL,
+    **{name: hub_task(entry) for name, entry in HUB_TASKS.items()},
+}
+"""All tasks by name. Making them looks nothing up."""
 
 
-def find_task(name: str) -> Task:
-    """Return a task by its name.
+def find_task(name: str | TaskFile | TaskChoice) -> Task:
+    """Return the task that a study or the command line names.
 
     Raises:
-        DataError: there is no such task.
+        DataError: there is no such task, or files of it do not exist.
     """
+    if isinstance(name, TaskFile):
+        from rxtune.data.files import own_task
+
+        return own_task(name)
+    if isinstance(name, TaskChoice):
+        return _chosen(name)
     if name in TASKS:
         return TASKS[name]
+    raise DataError(f"unknown task {name!r}; {_hint(name)}")
+
+
+def _hint(name: str) -> str:
     close = get_close_matches(name, TASKS, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    raise DataError(f"unknown task {name!r}; {hint}`rxtune tasks` lists: {', '.join(TASKS)}")
+    return f"{hint}`rxtune tasks` lists: {', '.join(TASKS)}; own data: name a .yaml file"
+
+
+def _chosen(choice: TaskChoice) -> Task:
+    entry = HUB_TASKS.get(choice.catalogue)
+    if entry is None and choice.catalogue in TASKS:
+        raise DataError(f"task {choice.catalogue!r} is embedded; name it without a folder")
+    if entry is None:
+        raise DataError(f"unknown task {choice.catalogue!r}; {_hint(choice.catalogue)}")
+    for folder in (choice.folder, choice.source_folder):
+        if folder is not None and not Path(folder).is_dir():
+            raise DataError(f"{folder}: no such folder; give a copy of {entry.hub} in hub layout")
+    return hub_task(
+        entry,
+        folder=choice.folder,
+        source_folder=choice.source_folder,
+        target_languages=choice.target_languages,
+        dev_languages=choice.dev_languages,
+    )

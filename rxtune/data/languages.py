@@ -16,16 +16,30 @@ def resolve_dev_languages(
     """Return the dev languages that a study asks for; `auto` is the task's own choice.
 
     Raises:
-        DataError: a language that the task does not have.
+        DataError: a language that the task does not have, or that has no dev data.
     """
-    if languages == "auto":
-        return task.dev_languages
-    unknown = [language for language in languages if language not in task.languages]
-    if unknown:
-        close = get_close_matches(unknown[0], task.languages, n=1)
-        hint = f" did you mean {close[0]!r}?" if close else ""
+    if languages == "auto" and not task.dev_languages:
         raise DataError(
-            f"select.languages: task {task.name!r} has no language {unknown[0]!r};{hint}"
-            f" it has {', '.join(task.languages)} (`rxtune tasks {task.name}` describes them)"
+            f"select.languages: task {task.name!r} names no dev languages of its own; name some"
+            f" with --languages or dev_languages: {_choices(task)}"
         )
-    return tuple(dict.fromkeys(languages))
+    named = task.dev_languages if languages == "auto" else tuple(dict.fromkeys(languages))
+    for language in named:
+        if language not in task.languages:
+            close = get_close_matches(language, task.languages, n=1)
+            hint = f" did you mean {close[0]!r}?" if close else ""
+            raise DataError(
+                f"select.languages: task {task.name!r} has no language {language!r};{hint}"
+                f" it has {', '.join(task.languages)} (`rxtune tasks {task.name}` describes them)"
+            )
+        if language not in task.languages_with("dev"):
+            raise DataError(
+                f"select.languages: {language!r} has no dev data in task {task.name!r};"
+                f" choose among {_choices(task)}"
+            )
+    return named
+
+
+def _choices(task: Task) -> str:
+    having = task.languages_with("dev")
+    return ", ".join(language for language in task.target_languages if language in having)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,28 +48,3 @@ def count_updates(examples: int, *, batch_size: int, epochs: float) -> int:
         6
     """
     return max(1, round(math.ceil(examples / batch_size) * epochs))
-
-
-class TrainingOrder:
-    """The batches of a whole run by number of update, so that a run can go on anywhere."""
-
-    def __init__(
-        self, lengths: NDArray[np.integer[Any]] | Sequence[int], *, batch_size: int, seed: int
-    ) -> None:
-        """Keep what the order depends on; an epoch is laid out when its first batch is asked."""
-        self._lengths = np.asarray(lengths)
-        self._batch_size = batch_size
-        self._seed = seed
-        self._epoch = -1
-        self._batches: list[NDArray[np.int64]] = []
-
-    def batch(self, update: int) -> NDArray[np.int64]:
-        """Return the examples of the update with this number, counted from 0."""
-        per_epoch = math.ceil(len(self._lengths) / self._batch_size)
-        epoch, position = divmod(update, per_epoch)
-        if epoch != self._epoch:
-            self._epoch = epoch
-            self._batches = batch_order(
-                self._lengths, batch_size=self._batch_size, seed=self._seed, epoch=epoch
-            )
-        return self._batches[position]

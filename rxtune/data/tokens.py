@@ -35,7 +35,24 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     return loaded
 
 
+_SLOW_FILES = (
+    "sentencepiece.bpe.model",
+    "sentencepiece.model",
+    "spiece.model",
+    "spm.model",
+    "tokenizer.model",
+)
+
+
 def _no_tokenizer(folder: str | Path, reason: str) -> ModelError:
+    slow = [name for name in _SLOW_FILES if (Path(folder) / name).is_file()]
+    if slow and not (Path(folder) / "tokenizer.json").is_file():
+        return ModelError(
+            f"{folder}: tokenizer.json must be there, but only {slow[0]} is, which needs the"
+            " sentencepiece library to be read; fetch tokenizer.json from the hub, or write it"
+            " where sentencepiece is installed: AutoTokenizer.from_pretrained(DIR)"
+            ".save_pretrained(DIR)"
+        )
     return ModelError(
         f"{folder}: no tokenizer could be loaded ({reason}); the folder needs the files that"
         " `tokenizer.save_pretrained` writes"

@@ -77,6 +77,15 @@ def test_bounds_belong_to_the_domain_and_other_types_do_not():
     assert not Uniform(0, 1).contains(True)
 
 
+def test_true_is_not_one():
+    assert Choice((True, False)).contains(True)
+    assert not Choice((True, False)).contains(1)
+    assert not Choice((1, 0)).contains(True)
+    assert not Constant(0).contains(False)
+    assert Choice((1, True, 0.0, False)).values == (1, True, 0.0, False)
+    assert Choice((True, False)).middle() is True
+
+
 def test_real_bounds_are_floats():
     assert repr(Uniform(0, 1)) == "Uniform(low=0.0, high=1.0)"
 
@@ -96,7 +105,7 @@ def test_real_bounds_are_floats():
         (lambda: Uniform(0, 10**400), r"two finite numbers"),
         (lambda: Choice(()), r"at least one value is required"),
         (lambda: Choice((1, 2, 1.0)), r"every value must stand once, got 1.0 twice"),
-        (lambda: Choice((True,)), r"names or finite numbers are required, got true"),
+        (lambda: Choice((True, False, True)), r"every value must stand once, got true twice"),
         (lambda: Choice(([1],)), r"names or finite numbers are required, got \[1\]"),
         (lambda: Constant(None), r"names or finite numbers are required, got nothing"),
     ],

@@ -38,20 +38,67 @@ from rxtune.config.source import write_yaml
 from rxtune.errors import StudyError
 
 SHIPPED = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
+COMPLETE = {
+    "paws-x_mbert": ("paws-x", "google-bert/bert-base-multilingual-cased"),
+    "xnli_xlmr": ("xnli", "FacebookAI/xlm-roberta-base"),
+}
 PLAIN = "space: {method: standard}\n"
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_every_shipped_space_loads(path):
     study = load_study(path)
-    assert study.task == "babel"
+    task, model = COMPLETE.get(path.stem, ("babel", None))
+    assert (study.task, study.model) == (task, model)
     assert study.start_points()[0].method == "standard"
+    assert load_study(path).to_yaml() == study.to_yaml()
+    # Nothing is searched where one value would say the same.
+    assert len(set(study.start_points())) == len(study.space.methods)
+
+
+@pytest.mark.parametrize(
+    ("name", "languages", "epochs"), [("paws-x_mbert", ("ko",), 3.0), ("xnli_xlmr", ("sw",), 1.0)]
+)
+def test_a_complete_study_trains_as_the_authors_released_it(name, languages, epochs):
+    study = load_study(SHIPPED[0].with_name(f"{name}.yaml"))
+    assert study.select.languages == languages
+    assert study.units == "relative"
+    assert study.start_points()[0] == Configuration()  # a factor of 1 on 2e-5
+    assert (study.train.epochs, study.train.batch_size, study.train.max_length) == (
+        epochs,
+        32,
+        128,
+    )
+    assert study.space == load_study(SHIPPED[0].with_name("paws-x_mbert.yaml")).space
+
+
+@pytest.mark.parametrize(
+    ("name", "methods", "searched"),
+    [
+        ("adv", {"adv", "freelb"}, {"norm", "ball", "random_start", "step_size"}),
+        ("smoothing", {"rs_rp", "smooth_adv", "r3f"}, {"samples", "clean_weight"}),
+        ("augment", {"rs_da", "code_switch"}, {"replace_probability"}),
+        ("all", set(METHODS) - {"standard"}, {"sigma", "radius", "replace_probability"}),
+    ],
+)
+def test_the_other_spaces_search_what_they_say(name, methods, searched):
+    space = load_study(SHIPPED[0].with_name(f"{name}.yaml")).space
+    assert set(space.methods) == methods | {"standard"}
+    domains = {name: space.parameters[name].domain for name in searched}
+    assert not any(isinstance(domain, Constant) for domain in domains.values())
+
+
+def test_no_shipped_space_holds_a_robust_method_that_is_plain_fine_tuning():
+    for path in SHIPPED:
+        for point in load_study(path).start_points():
+            if point.method == "freelb":
+                assert point.pgd_steps > 1 or point.random_start
 
 
 def test_the_main_space_searches_the_four_methods():
     assert "rs.yaml" in [path.name for path in SHIPPED]
     study = load_study(SHIPPED[0].with_name("rs.yaml"))
-    assert [point.method for point in study.start_points()] == list(METHODS)
+    assert [point.method for point in study.start_points()] == list(METHODS[:4])
     assert study.stopping.asha == Asha(evaluations=6, first_rung=2, reduction_factor=3)
     assert study.search == SearchSettings(sampler="tpe", trials=24, seed=0, startup_trials=8)
 
@@ -148,6 +195,7 @@ rates = st.one_of(
     ),
     st.floats(0.01, 10).map(Constant),
 )
+flags = st.sampled_from([Constant(True), Choice((False, True)), Choice((True,))])
 names = st.text(st.characters(codec="utf-8", categories=["L", "N", "P"]), min_size=1)
 names |= st.sampled_from(["no", "1e3", "null", "none", "010", "a: b", "#x"])
 
@@ -155,13 +203,19 @@ names |= st.sampled_from(["no", "1e3", "null", "none", "010", "a: b", "#x"])
 @st.composite
 def studies(draw: st.DrawFn) -> Study:
     steps = draw(st.just(Int(1, 3)) | st.just(Constant(2)))
-    robust = {"method": ("adv", "smooth_adv")}
+    robust = {"method": ("adv", "smooth_adv", "freelb")}
     parameters = [
         Parameter("method", Choice(tuple(draw(st.permutations(METHODS))))),
         Parameter("learning_rate", draw(rates)),
-        Parameter("sigma", draw(rates), {"method": ("rs_rp", "smooth_adv")}),
+        Parameter("sigma", draw(rates), {"method": ("rs_rp", "smooth_adv", "r3f")}),
         Parameter("radius", draw(rates), draw(st.sampled_from([{}, robust]))),
         Parameter("pgd_steps", steps, robust),
+        Parameter("random_start", draw(flags)),
+        Parameter("norm", Choice(tuple(draw(st.permutations(["l2", "linf"]))))),
+        Parameter(
+            "ball", Choice(("token", "sequence")), draw(st.sampled_from([{}, {"norm": ("l2",)}]))
+        ),
+        Parameter("replace_probability", Uniform(0, 1)),
     ]
     codes = st.lists(names, min_size=1, unique=True).filter(lambda codes: "auto" not in codes)
     return Study(

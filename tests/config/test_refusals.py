@@ -20,8 +20,8 @@ def test_all_faults_of_a_file_are_told_at_once_in_the_order_of_its_lines(refusal
     """
     assert refusal(text).splitlines() == [
         "a.yaml:1: taks: unknown key; did you mean 'task'?",
-        "a.yaml:3: space.method.choice[1]: must be one of standard, rs_rp, adv, smooth_adv, got "
-        "'rsrp'; did you mean 'rs_rp'?",
+        "a.yaml:3: space.method.choice[1]: must be one of standard, rs_rp, adv, smooth_adv, "
+        "freelb, r3f, rs_da, code_switch, got 'rsrp'; did you mean 'rs_rp'?",
         "a.yaml:4: space.sigma.log_uniform: low < high must hold, got [3.0, 1.0]; swap them",
         "a.yaml:5: space.lerning_rate: unknown parameter; did you mean 'learning_rate'?",
         "a.yaml:7: search.trials: must be at least 1, got 0; the default is 24",
@@ -90,7 +90,8 @@ def test_a_setting_that_breaks_its_rule_is_refused(refusal, line, text):
         ("sigma: -1", "space.sigma: must be more than 0, got -1; for example {log_uniform"),
         ("sigma: 0", "space.sigma: must be more than 0, got 0; without it use a method"),
         ("sigma: '1'", "space.sigma: a number is required, got '1'"),
-        ("sigma: true", "space.sigma: a value or domain is required, got true"),
+        ("sigma: true", "space.sigma: a number is required, got true; for example {log_uniform"),
+        ("sigma: {choice: [1, true]}", "space.sigma.choice[1]: a number is required, got true"),
         ("sigma: .nan", "space.sigma: a value or domain is required, got nan"),
         ("sigma:", "space.sigma: a value or domain is required, got nothing"),
         ("sigma: [1, 2]", "space.sigma: a list is no domain; write {choice: [1, 2]}"),
@@ -111,10 +112,18 @@ def test_a_setting_that_breaks_its_rule_is_refused(refusal, line, text):
         ("pgd_steps: {int: [1.0, 3]}", "two whole numbers [low, high] are required"),
         ("pgd_steps: {uniform: [1, 3]}", "a whole number is required, got uniform; write {int:"),
         ("pgd_steps: {choice: [1, 2.5]}", "space.pgd_steps.choice[1]: a whole number is required"),
-        ("norm: l_inf", "must be one of l2, l2_sequence, linf, got 'l_inf'; did you mean 'linf'?"),
+        ("norm: l_inf", "must be one of l2, linf, got 'l_inf'; did you mean 'linf'?"),
+        ("norm: true", "must be one of l2, linf, got true"),
+        ("ball: tokens", "must be one of token, sequence, got 'tokens'; did you mean 'token'?"),
+        ("site: {choice: [word, contex]}", "space.site.choice[1]: must be one of word, context"),
+        ("random_start: 1", "space.random_start: must be true or false, got 1; for example"),
+        ("random_start: 'yes'", "space.random_start: must be true or false, got 'yes'"),
+        ("random_start: {int: [0, 1]}", "random_start.int: true or false has no range, got int"),
+        ("samples: {int: [0, 4]}", "space.samples.int: must be at least 1, got 0; for example"),
+        ("samples: {uniform: [1, 4]}", "samples.uniform: a whole number is required, got uniform"),
         ("norm: {int: [1, 2]}", "space.norm.int: a name has no range, got int; write {choice:"),
-        ("perturbed_weight: {uniform: [0.5, 1.5]}", "more than 0 and at most 1, got 1.5"),
-        ("perturbed_weight: {uniform: [0, 1]}", "more than 0 and at most 1, got 0.0"),
+        ("clean_weight: {uniform: [0.5, 1]}", "must be at least 0 and less than 1, got 1.0"),
+        ("clean_weight: -0.5", "must be at least 0 and less than 1, got -0.5"),
         ("learning_rate: x", "space.learning_rate: a number is required, got 'x'"),
         ("learning_rate: {choice: [x]}", "space.learning_rate.choice[0]: a number is required"),
         ("learning_rate: 2e-5", "is a factor on the default rate, got at most 2e-05; for rates"),
@@ -123,7 +132,7 @@ def test_a_setting_that_breaks_its_rule_is_refused(refusal, line, text):
         ("lr: 1.0", "space.lr: unknown parameter; did you mean 'learning_rate'?"),
         ("sigma: {value: 1, when: {}}", "space.sigma.when: a mapping of conditions is required"),
         ("sigma: {value: 1, when: adv}", "space.sigma.when: a mapping of conditions is required"),
-        ("sigma: {value: 1, when: {method: [true]}}", "names or numbers are required, got true"),
+        ("sigma: {value: 1, when: {method: [[]]}}", "names or numbers are required, got []"),
     ],
 )
 def test_a_domain_that_breaks_its_rule_is_refused(refusal, parameter, text):
@@ -171,6 +180,10 @@ def test_a_domain_that_breaks_its_rule_is_refused(refusal, parameter, text):
             "space.batch_size.when.epochs: epochs never has the value 4; it is int [1, 3]",
         ),
         (
+            "{method: standard, batch_size: {value: 8, when: {method: [true, standard]}}}",
+            "space.batch_size.when.method: method never has the value true; it is value 'stand",
+        ),
+        (
             "{method: standard, batch_size: {value: 8, when: {methd: standard}}}",
             "when.methd: names a parameter that the space does not have; did you mean 'method'?",
         ),
@@ -198,8 +211,40 @@ def test_a_domain_that_breaks_its_rule_is_refused(refusal, parameter, text):
         ),
         (
             "{method: {choice: [rs_rp, adv]}, sigma: 1, radius: 1, pgd_steps: 1, norm: l2,"
-            " perturbed_weight: {value: 1, when: {method: rs_rp, norm: l2}}}",
-            "space.perturbed_weight.when: is never active with rs_rp, adv",
+            " clean_weight: {value: 0.5, when: {method: rs_rp, norm: l2}}}",
+            "space.clean_weight.when: is never active with rs_rp, adv",
+        ),
+        (
+            "{method: adv, radius: 1, pgd_steps: 1, norm: linf, ball: sequence}",
+            "space.ball: says nothing unless norm is l2; delete it, or let norm be l2",
+        ),
+        (
+            "{method: rs_da, replace_probability: 1, copies: 3}",
+            "space.copies: says nothing unless substitution is static; delete it, or let subst",
+        ),
+        (
+            "{method: smooth_adv, radius: 1, pgd_steps: 1, norm: {choice: [l2, linf]}, ball: "
+            "{choice: [token, sequence]}, sigma: {value: 1, when: {ball: [token, sequence]}}}",
+            "space.sigma.when: method smooth_adv needs sigma, but these conditions can leave it",
+        ),
+        (
+            "{method: adv, radius: 1, pgd_steps: 1, norm: {value: l2, when: {ball: token}}, ball:"
+            " token}",
+            "conditions must not form a cycle, got norm -> ball -> norm; delete one",
+        ),
+        (
+            "{method: adv, radius: 1, pgd_steps: 1, random_start: {choice: [true, false]},"
+            " epochs: {value: 3, when: {random_start: [1]}}}",
+            "when.random_start: random_start never has the value 1; it is choice [true, false]",
+        ),
+        (
+            "{method: {choice: [freelb, r3f]}, sigma: 1, radius: 1}",
+            "space.method: freelb needs pgd_steps; add pgd_steps: {int: [1, 3]}",
+        ),
+        ("{method: code_switch}", "code_switch needs replace_probability; add replace_probabilit"),
+        (
+            "{method: r3f, sigma: 1, samples: 3}",
+            "samples: no method of this space reads it (r3f); delete it or add one of rs_rp, smo",
         ),
     ],
 )

@@ -57,7 +57,10 @@ def test_languages_are_parallel(column: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("bable", "unknown task 'bable'; did you mean 'babel'\\? `rxtune tasks` lists: babel"),
+        (
+            "bable",
+            "unknown task 'bable'; did you mean 'babel'\\? `rxtune tasks` lists: babel, xnli",
+        ),
         ("", "unknown task ''; `rxtune tasks` lists"),
         ("squad", "unknown task 'squad'; `rxtune tasks` lists"),
     ],
@@ -65,3 +68,13 @@ def test_languages_are_parallel(column: str) -> None:
 def test_an_unknown_task_is_refused_with_the_nearest_name(name: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         find_task(name)
+
+
+def test_babel_brings_synonyms_and_a_dictionary_for_every_target() -> None:
+    babel = TASKS["babel"]
+    assert babel.substitutes is not None
+    source = set(" ".join(babel.read("eng", "train")["text"].to_pylist()).split())
+    for kind in ("synonyms", *babel.target_languages):
+        table = babel.substitutes(kind)
+        assert source & set(table), kind
+        assert all(words and word not in words for word, words in table.items()), kind

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rxtune.data.order import TrainingOrder, batch_order, count_updates
+from rxtune.data.order import batch_order, count_updates
 
 LENGTHS = np.random.default_rng(0).integers(5, 40, 1000)
 
@@ -70,16 +70,3 @@ def test_the_number_of_updates_is_fixed_before_training(
     examples: int, batch_size: int, epochs: float, updates: int
 ) -> None:
     assert count_updates(examples, batch_size=batch_size, epochs=epochs) == updates
-
-
-def test_a_run_can_go_on_at_any_update() -> None:
-    straight = TrainingOrder(LENGTHS, batch_size=100, seed=3)
-    expected = [straight.batch(update) for update in range(25)]
-    for update in (24, 0, 13, 10, 9):
-        fresh = TrainingOrder(LENGTHS, batch_size=100, seed=3)
-        np.testing.assert_array_equal(fresh.batch(update), expected[update])
-
-
-def test_epochs_of_a_run_differ() -> None:
-    order = TrainingOrder(LENGTHS, batch_size=1000, seed=3)
-    assert not np.array_equal(order.batch(0), order.batch(1))
