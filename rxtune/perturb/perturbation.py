@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rxtune.config.configuration import NORMS, Norm
+from rxtune.config.configuration import BALLS, NORMS, Ball, Norm
 from rxtune.errors import StudyError
 from rxtune.perturb.norms import ascent_direction, ball_radius, project, random_point
 
@@ -29,11 +29,13 @@ class Perturbation:
     sigma: float = 0.0
     """Standard deviation of the noise per coordinate."""
     radius: float = 0.0
-    """Bound ε of the ascent: per token (`l2`), per token and then times √L (`l2_sequence`),
-    per coordinate (`linf`)."""
+    """Bound ε of the ascent: per token (times √L for the ball of a sequence), or per coordinate
+    (`linf`)."""
     pgd_steps: int = 0
     """Number K of projected gradient steps; each costs a forward and an input backward pass."""
     norm: Norm = "l2"
+    ball: Ball = "token"
+    """Of `l2`: one ball per token, or one per sequence."""
     step_size: float = 2.0
     """c in the length a = c ε / K of one step."""
     random_start: bool = False
@@ -48,9 +50,12 @@ class Perturbation:
                     f"perturbation: {name} must be a finite number >= 0, but is {value}; "
                     "give 0 to switch it off"
                 )
-        if self.norm not in NORMS:
+        _require_one_of("norm", self.norm, NORMS)
+        _require_one_of("ball", self.ball, BALLS)
+        if self.norm == "linf" and self.ball != "token":
             raise StudyError(
-                f"perturbation: norm must be one of {', '.join(NORMS)}, but is {self.norm!r}"
+                f"perturbation: linf bounds every coordinate, so ball must be token, but is "
+                f"{self.ball}; give norm l2 for a ball per sequence"
             )
 
     @property
@@ -90,42 +95,49 @@ class Perturbation:
             arXiv 1906.04584, with one draw of the noise per step.
         """
         clean = embeddings.detach()
-        noise = self._noise(clean.shape, mask, generator)
-        radius = ball_radius(self.radius, mask, self.norm)
-        if self._starts_off_centre:
-            start = random_point(clean.shape, radius, mask, self.norm, generator)
-        else:
-            start = torch.zeros_like(noise)
-        if not self.is_adversarial:
-            return noise + start
-        return noise + self._ascend(loss_of, clean, noise, start, radius, mask)
+        noise = self.noise(clean.shape, mask, generator)
+        delta = self.start(clean.shape, mask, generator)
+        for _ in range(self.pgd_steps if self.is_adversarial else 0):
+            point = (clean + noise + delta).to(clean.dtype).requires_grad_(True)
+            with torch.enable_grad():
+                # A sum, not a mean: an example's gradient must not depend on its batch.
+                loss = loss_of(point).sum()
+                # Only the point: backward() would add up gradients of all weights.
+                (gradient,) = torch.autograd.grad(loss, [point])
+            delta = self.climb(delta, gradient, mask)
+        return noise + delta
 
-    def _noise(self, shape: torch.Size, mask: Tensor, generator: torch.Generator) -> Tensor:
+    def noise(self, shape: torch.Size, mask: Tensor, generator: torch.Generator) -> Tensor:
         """Return sigma · N(0, I) inside the mask (B, T, H), fp32."""
         if self.sigma == 0:
             return torch.zeros(shape, dtype=torch.float32, device=mask.device)
         draw = torch.randn(shape, generator=generator, device=generator.device)
         return draw.to(mask.device).mul_(self.sigma).mul_(mask[..., None])
 
-    def _ascend(
-        self,
-        loss_of: LossOf,
-        clean: Tensor,
-        noise: Tensor,
-        delta: Tensor,
-        radius: Tensor | float,
-        mask: Tensor,
-    ) -> Tensor:
-        """Return delta (B, T, H) after K steps of ascent, each projected onto the ball."""
-        length = self.step_size / self.pgd_steps * radius
+    def start(self, shape: torch.Size, mask: Tensor, generator: torch.Generator) -> Tensor:
+        """Return where ascent starts (B, T, H), fp32: the ball's centre or a random point."""
+        if not self._starts_off_centre:
+            return torch.zeros(shape, dtype=torch.float32, device=mask.device)
+        radius = ball_radius(self.radius, mask, self.ball)
+        return random_point(shape, radius, mask, self.norm, self.ball, generator)
+
+    def climb(self, delta: Tensor, gradient: Tensor, mask: Tensor) -> Tensor:
+        """Return delta after one step of ascent, projected onto the ball.
+
+        Args:
+            delta: A point of the ball (B, T, H), fp32.
+            gradient: Of the summed loss at the point (B, T, H).
+            mask: 1 where a position may be perturbed (B, T).
+        """
         inside = mask[..., None].to(torch.float32)
-        for _ in range(self.pgd_steps):
-            delta.requires_grad_(True)
-            with torch.enable_grad():
-                # A sum, not a mean: an example's gradient must not depend on its batch.
-                loss = loss_of((clean + noise + delta).to(clean.dtype)).sum()
-                # Only delta: backward() would compute gradients of all weights, and add them up.
-                (gradient,) = torch.autograd.grad(loss, [delta])
-            step = length * ascent_direction(gradient * inside, self.norm)
-            delta = project(delta.detach() + step, radius, self.norm) * inside
-        return delta
+        radius = ball_radius(self.radius, mask, self.ball)
+        direction = ascent_direction(gradient.float() * inside, self.norm, self.ball)
+        step = self.step_size / self.pgd_steps * radius * direction
+        return project(delta + step, radius, self.norm, self.ball) * inside
+
+
+def _require_one_of(name: str, value: str, valid: tuple[str, ...]) -> None:
+    if value not in valid:
+        raise StudyError(
+            f"perturbation: {name} must be one of {', '.join(valid)}, but is {value!r}"
+        )

@@ -46,8 +46,8 @@ def absolute_sigma(tau: float, unit: float, width: int) -> float:
 def absolute_radius(rho: float, unit: float, width: int, norm: Norm) -> float:
     """Return the radius of the ball whose size per token is rho · m.
 
-    For `l2_sequence` this is the radius per token: the projection multiplies it by √L, because L
-    differs between sequences. For `linf` it bounds one coordinate.
+    For the ball of a sequence this is the radius per token: the projection multiplies it by √L,
+    because L differs between sequences. For `linf` it bounds one coordinate.
     """
     return rho * unit / math.sqrt(width) if norm == "linf" else rho * unit
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rxtune.data.order import batch_order
+from rxtune.data.training import TrainingData
 from rxtune.errors import DataError
 
 Batch = dict[str, Tensor]
@@ -69,6 +72,33 @@ class TokenTable:
             types = np.where(inside, self._types[where + self._types_shift], 0)
             batch["token_type_ids"] = torch.from_numpy(types.astype(np.int64))
         return batch
+
+
+class TrainingBatches:
+    """The batches of a whole run by number of update, so that a run can go on anywhere."""
+
+    def __init__(self, data: TrainingData, *, pad_id: int, batch_size: int, seed: int) -> None:
+        """Keep what the batches depend on; an epoch is laid out when its first one is asked."""
+        self._data, self._pad_id = data, pad_id
+        self._batch_size, self._seed = batch_size, seed
+        self._epoch = -1
+        self._tokens: TokenTable | None = None
+        self._order: list[NDArray[np.int64]] = []
+
+    def batch(self, update: int) -> Batch:
+        """Return the batch of the update with this number, counted from 0."""
+        epoch, place = divmod(update, math.ceil(self._data.examples / self._batch_size))
+        tokens = self._tokens
+        if tokens is None or epoch != self._epoch:
+            # The old epoch goes first: two of them may be more than fits.
+            tokens = self._tokens = None
+            tokens = TokenTable(self._data.table(epoch), pad_id=self._pad_id)
+            # Lengths differ where words do, so every epoch has an order of its own.
+            self._order = batch_order(
+                tokens.lengths, batch_size=self._batch_size, seed=self._seed, epoch=epoch
+            )
+            self._tokens, self._epoch = tokens, epoch
+        return tokens.batch(self._order[place])
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

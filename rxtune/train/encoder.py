@@ -1,19 +1,18 @@
-"""The encoder: loaded from a local folder, built with a seeded head, perturbed through a hook."""
+"""The encoder: loaded from a local folder, built into a classifier with a seeded head."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -22,6 +21,8 @@ from transformers import (
 )
 
 from rxtune.errors import ModelError
+
+Attention = Literal["auto", "eager", "sdpa"]
 
 LEARNING_RATE = 2e-5
 """Default of a base-size encoder, as Huang et al. 2021 released it."""
@@ -80,7 +81,9 @@ def load_encoder(path: str | Path) -> EncoderWeights:
     return EncoderWeights(config, state)
 
 
-def build_model(weights: EncoderWeights, labels: tuple[str, ...], seed: int) -> PreTrainedModel:
+def build_model(
+    weights: EncoderWeights, labels: tuple[str, ...], seed: int, *, attention: Attention = "auto"
+) -> PreTrainedModel:
     """Return a classifier on a copy of the encoder, in fp32 on the CPU.
 
     The head (and a pooler, where the encoder has none) is initialised from `seed` alone, whatever
@@ -91,13 +94,17 @@ def build_model(weights: EncoderWeights, labels: tuple[str, ...], seed: int) -> 
         weights: The encoder, from `load_encoder`.
         labels: Names of the classes, in the order of their ids.
         seed: Seed of the head.
+        attention: How attention is computed; auto: torch's `scaled_dot_product_attention` where
+            transformers has it for the encoder (not for DeBERTa and RemBERT), else `eager`.
 
     Raises:
-        ModelError: The encoder has no classifier in transformers, or the weights do not fit it.
+        ModelError: The model has no sequence classifier, is no encoder or takes no embeddings,
+            or the weights do not fit it.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = _new_model(weights.config, labels)
+        model = _new_model(weights.config, labels, attention)
+    _require_word_embeddings(model)
     for name, array in _matching_state(model, weights.state).items():
         # Into the model's own memory: a tensor on the array would let training change the array,
         # for every process that shares it.
@@ -118,37 +125,6 @@ def enable_gradient_checkpointing(model: PreTrainedModel) -> None:
     """
     kind = {"use_reentrant": False}
     model.activation_checkpointing_enable(kind)
-
-
-@contextmanager
-def perturbed(model: PreTrainedModel, delta: Tensor) -> Iterator[None]:
-    """Add delta (B, T, H) to the word embeddings of every forward pass inside the block.
-
-    The model is called with `input_ids` as usual, so that position ids and masks stay those of
-    the text. The sum is taken in fp32. Gradients flow to delta and to the embeddings.
-    """
-    with _embeddings_replaced(model, lambda output: (output.float() + delta).to(output.dtype)):
-        yield
-
-
-@contextmanager
-def embedded(model: PreTrainedModel, embeddings: Tensor) -> Iterator[None]:
-    """Take `embeddings` (B, T, H) for the word embeddings of every forward pass inside."""
-    with _embeddings_replaced(model, lambda _: embeddings):
-        yield
-
-
-@contextmanager
-def _embeddings_replaced(
-    model: PreTrainedModel, replace: Callable[[Tensor], Tensor]
-) -> Iterator[None]:
-    hook = model.get_input_embeddings().register_forward_hook(
-        lambda _module, _inputs, output: replace(output)
-    )
-    try:
-        yield
-    finally:
-        hook.remove()
 
 
 def _weight_files(folder: Path) -> list[Path]:
@@ -177,6 +153,10 @@ def _read_weights(file: Path) -> dict[str, NDArray[Any]]:
         # Through torch, because numpy has no bfloat16.
         with safe_open(file, framework="pt") as tensors:
             state = {_current_name(name): tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
+            # Of tied weights a file holds one, and notes the others' names.
+            for name, stored in (tensors.metadata() or {}).items():
+                if _current_name(stored) in state:
+                    state.setdefault(_current_name(name), state[_current_name(stored)])
     except (OSError, SafetensorError) as error:
         raise ModelError(
             f"encoder {file}: must be a safetensors file, but cannot be read "
@@ -197,23 +177,48 @@ def _current_name(name: str) -> str:
     return name
 
 
-def _new_model(config: PreTrainedConfig, labels: tuple[str, ...]) -> PreTrainedModel:
+def _new_model(
+    config: PreTrainedConfig, labels: tuple[str, ...], attention: Attention = "auto"
+) -> PreTrainedModel:
+    if getattr(config, "is_encoder_decoder", False):
+        raise ModelError(
+            f"encoder of kind {config.model_type!r}: it must be an encoder alone, but has a "
+            "decoder; choose one like XLM-R or mmBERT"
+        )
     own = type(config).from_dict(config.to_dict())
     own.id2label = dict(enumerate(labels))
     own.label2id = {label: number for number, label in enumerate(labels)}
     own.problem_type = "single_label_classification"
+    kind = {} if attention == "auto" else {"attn_implementation": attention}
     try:
         # The config may name the 16-bit type that the file was saved in.
         model = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
-            own, dtype=torch.float32
+            own, dtype=torch.float32, **kind
         )
-    except ValueError as error:
+    except (ImportError, ValueError) as error:
+        if "attn_implementation" in str(error) or "attention" in str(error):
+            raise ModelError(
+                f"encoder of kind {config.model_type!r}: train.attention must be one that "
+                f"transformers has for it, but is {attention!r}; write auto or eager"
+            ) from error
         raise ModelError(
             f"encoder of kind {config.model_type!r}: transformers must have a sequence "
             f"classifier for it, but has none ({_first_line(error)}); choose another encoder"
         ) from error
     assert isinstance(model, PreTrainedModel)
     return model
+
+
+def _require_word_embeddings(model: PreTrainedModel) -> None:
+    try:
+        words = model.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        words = None
+    if not isinstance(words, nn.Embedding):
+        raise ModelError(
+            f"encoder of kind {model.config.model_type!r}: it must look its tokens up in an "
+            "embedding, which is where perturbations enter, but does not; choose another encoder"
+        )
 
 
 def _empty_model(config: PreTrainedConfig, labels: tuple[str, ...]) -> PreTrainedModel:

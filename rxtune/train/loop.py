@@ -12,10 +12,11 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from rxtune.data.order import TrainingOrder, count_updates
+from rxtune.data.order import count_updates
+from rxtune.data.training import PlainData, TrainingData
 from rxtune.errors import DivergedError, StudyError
 from rxtune.results import Evaluation
-from rxtune.train.batches import TokenTable, to_device
+from rxtune.train.batches import TrainingBatches, to_device
 from rxtune.train.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from rxtune.train.cpu import fast_on_cpu
 from rxtune.train.encoder import enable_gradient_checkpointing
@@ -38,7 +39,7 @@ class FineTuned:
 
 def fine_tune(
     model: PreTrainedModel,
-    train_table: pa.Table,
+    train: pa.Table | TrainingData,
     dev_tables: Mapping[str, pa.Table],
     settings: TrainSettings,
     *,
@@ -57,7 +58,7 @@ def fine_tune(
 
     Args:
         model: The classifier, from `build_model`; moved to `device`.
-        train_table: Tokenised training data.
+        train: Tokenised training data; a table is the same in every epoch.
         dev_tables: Language -> tokenised dev split.
         settings: How to train.
         pad_id: Token id of padding.
@@ -72,7 +73,8 @@ def fine_tune(
         DataError: A table or the checkpoint is malformed or belongs to another run.
         StudyError: There are more evaluations than updates.
     """
-    run = _Run(model, TokenTable(train_table, pad_id=pad_id), settings, torch.device(device))
+    data = PlainData(train) if isinstance(train, pa.Table) else train
+    run = _Run(model, data, settings, torch.device(device), pad_id)
     stops = _evaluation_points(run.total, settings.evaluations)
     with _own_random_state(run.device, settings.seed), fast_on_cpu(model, run.device):
         if checkpoint_folder is not None and resume:
@@ -101,18 +103,19 @@ class _Run:
     def __init__(
         self,
         model: PreTrainedModel,
-        tokens: TokenTable,
+        data: TrainingData,
         settings: TrainSettings,
         device: torch.device,
+        pad_id: int,
     ) -> None:
         self.began = time.perf_counter()
         nn.Module.to(model, device).train()
         if settings.gradient_checkpointing:
             enable_gradient_checkpointing(model)
-        self.model, self.tokens, self.settings, self.device = model, tokens, settings, device
+        self.model, self.settings, self.device = model, settings, device
         size = settings.batch_size
-        self.order = TrainingOrder(tokens.lengths, batch_size=size, seed=settings.seed)
-        self.total = count_updates(len(tokens), batch_size=size, epochs=settings.epochs)
+        self.batches = TrainingBatches(data, pad_id=pad_id, batch_size=size, seed=settings.seed)
+        self.total = count_updates(data.examples, batch_size=size, epochs=settings.epochs)
         self.optimiser = torch.optim.AdamW(
             model.parameters(),
             lr=settings.learning_rate,
@@ -129,7 +132,7 @@ class _Run:
         # Summed on the device and read once: reading is a sync point.
         loss_sum = torch.zeros((), device=self.device)
         while state.updates < stop:
-            batch = to_device(self.tokens.batch(self.order.batch(state.updates)), self.device)
+            batch = to_device(self.batches.batch(state.updates), self.device)
             for group in self.optimiser.param_groups:
                 group["lr"] = settings.learning_rate * (1 - state.updates / self.total)
             try:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from rxtune.config.configuration import Configuration
+from rxtune.config.configuration import SITES, Configuration, Method, Site
 from rxtune.errors import StudyError
 from rxtune.perturb import Perturbation, absolute_radius, absolute_sigma
 
 Precision = Literal["fp32", "bf16"]
+Objective = Literal["weighted", "freelb", "r3f"]
+
+_OBJECTIVES: Mapping[Method, Objective] = {"freelb": "freelb", "r3f": "r3f"}
+"""By method, where it is not `weighted`."""
 
 SMALLEST_BF16_RADIUS = 0.03
 """Relative radius below which bf16 loses the effect of delta on the logits (off by 22 % there)."""
@@ -33,8 +38,17 @@ class TrainSettings:
     """Seed of order, dropout and noise (the head's is given to `build_model`)."""
     perturbation: Perturbation | None = None
     """None: plain fine-tuning."""
-    perturbed_weight: float = 1.0
-    """w in (1 - w) · clean loss + w · perturbed loss."""
+    objective: Objective = "weighted"
+    """What is minimised: clean and perturbed loss; FreeLB's mean over the ascent; R3F's clean
+    loss and divergence."""
+    clean_weight: float = 0.0
+    """1 - w in (1 - w) · clean loss + w · perturbed loss."""
+    samples: int = 1
+    """Number n of draws per step whose perturbed losses are averaged."""
+    consistency_weight: float = 1.0
+    """λ of the symmetric KL divergence, of `r3f`."""
+    site: Site = "word"
+    """Where the perturbation enters: word embeddings, or the encoder's contextual output."""
     weight_decay: float = 0.0
     clip_norm: float = 1.0
     """Largest L2 norm of the gradient of all weights."""
@@ -42,14 +56,22 @@ class TrainSettings:
     """`bf16`: forward passes under autocast; weights and noise stay fp32."""
     gradient_checkpointing: bool = False
     """Whether activations are recomputed in the backward pass, to save memory."""
+    accumulation: int = 1
+    """Parts in which the examples of an update go through the model, to save memory."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with."""
         for name in ("learning_rate", "epochs", "batch_size", "evaluations", "clip_norm"):
             _require(name, getattr(self, name), "> 0", getattr(self, name) > 0)
-        _require("weight_decay", self.weight_decay, ">= 0", self.weight_decay >= 0)
-        weight = self.perturbed_weight
-        _require("perturbed_weight", weight, "in [0, 1]", 0 <= weight <= 1)
+        for name in ("samples", "accumulation"):
+            _require(name, getattr(self, name), ">= 1", getattr(self, name) >= 1)
+        for name in ("weight_decay", "consistency_weight"):
+            _require(name, getattr(self, name), ">= 0", getattr(self, name) >= 0)
+        _require("clean_weight", self.clean_weight, "in [0, 1)", 0 <= self.clean_weight < 1)
+        if self.site not in SITES:
+            raise StudyError(
+                f"training: site must be one of {', '.join(SITES)}, but is {self.site!r}"
+            )
         if self.precision not in ("fp32", "bf16"):
             raise StudyError(
                 f"training: precision must be 'fp32' or 'bf16', but is {self.precision!r}"
@@ -57,20 +79,28 @@ class TrainSettings:
 
     @property
     def is_robust(self) -> bool:
-        """Whether the perturbed loss takes any part in a step."""
-        return (
-            self.perturbation is not None
-            and not self.perturbation.is_identity
-            and self.perturbed_weight > 0
-        )
+        """Whether a perturbation takes any part in a step."""
+        if self.perturbation is None or self.perturbation.is_identity:
+            return False
+        # FreeLB's passes are its steps of ascent.
+        return self.objective != "freelb" or self.perturbation.is_adversarial
 
     @property
     def forward_equivalents_per_example(self) -> float:
-        """Cost of one example in one step: forward 1, backward to inputs 1, to weights 1."""
-        if not self.is_robust or self.perturbation is None:
+        """Cost of one example in one step: forward 1, backward to inputs 1, to weights 1.
+
+        A plain step is 3, a step of PGD 2, FreeLB's K passes are 3 K and R3F's two passes 6. At
+        the context site it is 3 for all: the encoder runs once, and passes of the head alone are
+        not counted (two matrices against the encoder's dozens).
+        """
+        if not self.is_robust or self.perturbation is None or self.site == "context":
             return 3.0
+        if self.objective == "freelb":
+            return 3.0 * self.perturbation.pgd_steps
         inner = 2.0 * self.perturbation.pgd_steps if self.perturbation.is_adversarial else 0.0
-        return 3.0 + inner + (3.0 if self.perturbed_weight < 1 else 0.0)
+        if self.objective == "r3f":
+            return 6.0 + inner
+        return self.samples * (3.0 + inner) + (3.0 if self.clean_weight > 0 else 0.0)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict, equal for equal settings."""
@@ -90,6 +120,9 @@ def resolve(
     seed: int,
     precision: Precision = "fp32",
     gradient_checkpointing: bool = False,
+    accumulation: int = 1,
+    context_unit: float | None = None,
+    context_width: int | None = None,
 ) -> TrainSettings:
     """Return the absolute settings of a configuration.
 
@@ -108,10 +141,17 @@ def resolve(
         seed: Seed of the run.
         precision: Of the forward passes.
         gradient_checkpointing: Whether activations are recomputed.
+        accumulation: Parts in which an update's examples go through the model.
+        context_unit: m of the contextual vectors (`measure_context_unit`), for `site: context`.
+        context_width: Their width H.
 
     Raises:
-        StudyError: A value cannot be trained with.
+        StudyError: A value cannot be trained with, or the unit of its site is not known.
     """
+    chosen = configuration.searched()
+    site: Site = chosen.get("site", "word")
+    if site == "context":
+        unit, width = _require_measured(context_unit, context_width)
     perturbation = _perturbation(configuration, units, unit, width)
     _warn_of_coarse_precision(perturbation, precision, unit, width)
     factor = learning_rate if units == "relative" else 1.0
@@ -122,10 +162,24 @@ def resolve(
         evaluations=evaluations,
         seed=seed,
         perturbation=perturbation,
-        perturbed_weight=configuration.perturbed_weight,
+        objective=_OBJECTIVES.get(configuration.method, "weighted"),
+        clean_weight=chosen.get("clean_weight", 0.0),
+        samples=chosen.get("samples", 1),
+        consistency_weight=configuration.consistency_weight,
+        site=site,
         precision=precision,
         gradient_checkpointing=gradient_checkpointing,
+        accumulation=accumulation,
     )
+
+
+def _require_measured(unit: float | None, width: int | None) -> tuple[float, int]:
+    if unit is None or width is None:
+        raise StudyError(
+            "training: site context needs the median norm of the encoder's contextual vectors, "
+            "but it was not measured; give context_unit and context_width, or use site word"
+        )
+    return unit, width
 
 
 def _perturbation(
@@ -134,13 +188,20 @@ def _perturbation(
     """Return what the method perturbs with: it reads only its own parameters."""
     chosen = configuration.searched()
     norm = configuration.norm
+    ball = chosen.get("ball", "token")
     sigma, radius = chosen.get("sigma", 0.0), chosen.get("radius", 0.0)
     if units == "relative":
         sigma = absolute_sigma(sigma, unit, width)
         radius = absolute_radius(radius, unit, width, norm)
     steps = chosen.get("pgd_steps", 0)
     perturbation = Perturbation(
-        sigma=sigma, radius=radius, pgd_steps=steps, norm=norm, step_size=configuration.step_size
+        sigma=sigma,
+        radius=radius,
+        pgd_steps=steps,
+        norm=norm,
+        ball=ball,
+        step_size=configuration.step_size,
+        random_start=chosen.get("random_start", False),
     )
     return None if perturbation.is_identity else perturbation
 

@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rxtune.config.configuration import NORMS, Norm
+from rxtune.config.configuration import Ball, Norm
 from rxtune.errors import StudyError
 from rxtune.perturb import Perturbation
 from rxtune.perturb.norms import ball_radius, size
 
 EMBEDDINGS = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(1))
+Kind = tuple[Norm, Ball]
+KINDS: list[Kind] = [("l2", "token"), ("l2", "sequence"), ("linf", "token")]
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 0, 0, 0, 0]])
 SLOPE = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(2))
 
@@ -36,66 +38,98 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def worst(norm: Norm, radius: float) -> Tensor:
+def worst(kind: Kind, radius: float) -> Tensor:
     """The closed-form optimum of a linear loss: ε g / ‖g‖, or ε sign g."""
     slope = SLOPE * MASK[..., None]
-    if norm == "linf":
+    if kind[0] == "linf":
         return radius * slope.sign()
-    return ball_radius(radius, MASK, norm) * slope / size(slope, norm).clamp_min(1e-30)
+    return ball_radius(radius, MASK, kind[1]) * slope / size(slope, *kind).clamp_min(1e-30)
 
 
-@pytest.mark.parametrize("norm", NORMS)
+def perturbation(kind: Kind, **values: Any) -> Perturbation:
+    return Perturbation(norm=kind[0], ball=kind[1], **values)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("steps", [1, 2, 5])
-def test_a_linear_loss_has_its_closed_form_answer(norm: Norm, steps: int) -> None:
-    perturb = Perturbation(radius=0.3, pgd_steps=steps, norm=norm)
-    torch.testing.assert_close(perturb(linear, EMBEDDINGS, MASK, generator()), worst(norm, 0.3))
+def test_a_linear_loss_has_its_closed_form_answer(kind: Kind, steps: int) -> None:
+    perturb = perturbation(kind, radius=0.3, pgd_steps=steps)
+    torch.testing.assert_close(perturb(linear, EMBEDDINGS, MASK, generator()), worst(kind, 0.3))
 
 
 def test_from_a_random_start_ascent_reaches_the_same_corner_of_the_cube() -> None:
     perturb = Perturbation(radius=0.3, pgd_steps=2, norm="linf", random_start=True)
-    torch.testing.assert_close(perturb(linear, EMBEDDINGS, MASK, generator()), worst("linf", 0.3))
+    torch.testing.assert_close(
+        perturb(linear, EMBEDDINGS, MASK, generator()), worst(("linf", "token"), 0.3)
+    )
 
 
-@pytest.mark.parametrize("norm", NORMS)
-def test_one_step_from_the_centre_is_the_fast_gradient_method(norm: Norm) -> None:
-    perturb = Perturbation(radius=0.3, pgd_steps=1, norm=norm, step_size=1.0)
+def test_without_a_step_a_random_start_is_the_whole_perturbation() -> None:
+    perturb = Perturbation(radius=0.3, random_start=True)
+    delta = perturb(never, EMBEDDINGS, MASK, generator())
+    assert torch.equal(delta, perturb.start(EMBEDDINGS.shape, MASK, generator()))
+    assert (delta[MASK == 1] != 0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_from_a_random_start_a_step_across_the_ball_reaches_its_worst_side(kind: Kind) -> None:
+    perturb = perturbation(kind, radius=0.3, pgd_steps=1, step_size=2e4, random_start=True)
+    delta = perturb(linear, EMBEDDINGS, MASK, generator())
+    torch.testing.assert_close(delta, worst(kind, 0.3), atol=1e-4, rtol=0)
+
+
+def test_the_steps_of_ascent_written_out_are_the_perturbation() -> None:
+    perturb = Perturbation(sigma=0.1, radius=0.3, pgd_steps=2, ball="sequence", random_start=True)
+    source = generator()
+    noise = perturb.noise(EMBEDDINGS.shape, MASK, source)
+    delta = perturb.start(EMBEDDINGS.shape, MASK, source)
+    for _ in range(2):
+        point = (EMBEDDINGS + noise + delta).requires_grad_(True)
+        (gradient,) = torch.autograd.grad(bowl(point).sum(), [point])
+        delta = perturb.climb(delta, gradient, MASK)
+    assert torch.equal(perturb(bowl, EMBEDDINGS, MASK, generator()), noise + delta)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_step_from_the_centre_is_the_fast_gradient_method(kind: Kind) -> None:
+    perturb = perturbation(kind, radius=0.3, pgd_steps=1, step_size=1.0)
     point = EMBEDDINGS.clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(bowl(point).sum(), [point])
     gradient = gradient * MASK[..., None]
-    length = ball_radius(0.3, MASK, norm)
-    expected = gradient.sign() if norm == "linf" else gradient / (size(gradient, norm) + 1e-12)
+    length = ball_radius(0.3, MASK, kind[1])
+    expected = gradient.sign() if kind[0] == "linf" else gradient / (size(gradient, *kind) + 1e-12)
     torch.testing.assert_close(
         perturb(bowl, EMBEDDINGS, MASK, generator()), length * expected * MASK[..., None]
     )
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
-def test_ascent_raises_the_loss_of_every_example(norm: Norm, sigma: float) -> None:
+def test_ascent_raises_the_loss_of_every_example(kind: Kind, sigma: float) -> None:
     noise = Perturbation(sigma=sigma)(never, EMBEDDINGS, MASK, generator())
-    perturb = Perturbation(sigma=sigma, radius=0.05, pgd_steps=3, norm=norm)
+    perturb = perturbation(kind, sigma=sigma, radius=0.05, pgd_steps=3)
     delta = perturb(bowl, EMBEDDINGS, MASK, generator())
     assert (bowl(EMBEDDINGS + delta) > bowl(EMBEDDINGS + noise)).all()
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.floats(0, 2), st.floats(0, 2), st.integers(0, 3), st.sampled_from(NORMS), st.booleans())
+@given(st.floats(0, 2), st.floats(0, 2), st.integers(0, 3), st.sampled_from(KINDS), st.booleans())
 def test_delta_is_zero_on_padding_and_ascent_stays_in_the_ball(
-    sigma: float, radius: float, steps: int, norm: Norm, random_start: bool
+    sigma: float, radius: float, steps: int, kind: Kind, random_start: bool
 ) -> None:
-    perturb = Perturbation(
-        sigma=sigma, radius=radius, pgd_steps=steps, norm=norm, random_start=random_start
+    perturb = perturbation(
+        kind, sigma=sigma, radius=radius, pgd_steps=steps, random_start=random_start
     )
     delta = perturb(bowl, EMBEDDINGS, MASK, generator())
     assert (delta[MASK == 0] == 0).all()
     noise = Perturbation(sigma=sigma)(never, EMBEDDINGS, MASK, generator())
-    bound = torch.as_tensor(ball_radius(radius, MASK, norm))
-    assert (size(delta - noise, norm) <= bound * (1 + 1e-4) + 1e-5).all()
+    bound = torch.as_tensor(ball_radius(radius, MASK, kind[1]))
+    assert (size(delta - noise, *kind) <= bound * (1 + 1e-4) + 1e-5).all()
 
 
-@pytest.mark.parametrize("norm", NORMS)
-def test_padding_takes_no_part_in_norms(norm: Norm) -> None:
-    perturb = Perturbation(radius=0.3, pgd_steps=2, norm=norm)
+@pytest.mark.parametrize("kind", KINDS)
+def test_padding_takes_no_part_in_norms(kind: Kind) -> None:
+    perturb = perturbation(kind, radius=0.3, pgd_steps=2)
     short = perturb(
         lambda e: (e * SLOPE[1:2, :3]).sum(dim=(1, 2)),
         EMBEDDINGS[1:2, :3],
@@ -106,11 +140,11 @@ def test_padding_takes_no_part_in_norms(norm: Norm) -> None:
     torch.testing.assert_close(padded[1:2, :3], short)
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_inner_loss_is_a_sum_so_that_a_direction_does_not_depend_on_its_batch(
-    norm: Norm,
+    kind: Kind,
 ) -> None:
-    perturb = Perturbation(radius=0.3, pgd_steps=2, norm=norm)
+    perturb = perturbation(kind, radius=0.3, pgd_steps=2)
     seen: list[Tensor] = []
 
     def loss_of(embeddings: Tensor) -> Tensor:
@@ -121,9 +155,9 @@ def test_the_inner_loss_is_a_sum_so_that_a_direction_does_not_depend_on_its_batc
     assert all(torch.equal(gradient, SLOPE) for gradient in seen)  # not divided by B
 
 
-@pytest.mark.parametrize("norm", NORMS)
-def test_zero_gradient_leaves_delta_where_it_is(norm: Norm) -> None:
-    perturb = Perturbation(radius=0.3, pgd_steps=3, norm=norm)
+@pytest.mark.parametrize("kind", KINDS)
+def test_zero_gradient_leaves_delta_where_it_is(kind: Kind) -> None:
+    perturb = perturbation(kind, radius=0.3, pgd_steps=3)
     delta = perturb(lambda e: (e * 0).sum(dim=(1, 2)), EMBEDDINGS, MASK, generator())
     assert torch.equal(delta, torch.zeros_like(delta))
 
@@ -195,7 +229,12 @@ def test_the_identity_gives_zero_and_asks_no_loss() -> None:
         ({"sigma": -0.1}, "sigma must be a finite number >= 0, but is -0.1"),
         ({"radius": float("nan")}, "radius must be a finite number >= 0, but is nan"),
         ({"pgd_steps": -1}, "pgd_steps must be a finite number >= 0, but is -1"),
-        ({"norm": "l1"}, "norm must be one of l2, l2_sequence, linf, but is 'l1'"),
+        ({"norm": "l1"}, "norm must be one of l2, linf, but is 'l1'"),
+        ({"ball": "word"}, "ball must be one of token, sequence, but is 'word'"),
+        (
+            {"norm": "linf", "ball": "sequence"},
+            "linf bounds every coordinate, so ball must be token, but is sequence; give norm l2",
+        ),
     ],
 )
 def test_what_is_no_perturbation_is_refused(values: dict[str, Any], message: str) -> None:

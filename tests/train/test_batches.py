@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 import torch
 
+from rxtune.data.training import PlainData, TrainingData
 from rxtune.errors import DataError
-from rxtune.train.batches import TokenTable, to_device
+from rxtune.train.batches import TokenTable, TrainingBatches, to_device
 
 TABLE = pa.table(
     {
@@ -91,3 +92,41 @@ def test_token_types_of_another_length_are_refused() -> None:
     types = pa.array([[0], [0], [0]], pa.list_(pa.int8()))
     with pytest.raises(DataError, match="as many entries per example as input_ids"):
         TokenTable(TABLE.set_column(1, "token_type_ids", types), pad_id=0)
+
+
+class Changing:
+    """Every epoch has other tokens, of other lengths."""
+
+    def __init__(self, make_table: Callable[..., pa.Table]) -> None:
+        self.make_table, self.asked, self.examples = make_table, list[int](), 20
+
+    def table(self, epoch: int) -> pa.Table:
+        self.asked.append(epoch)
+        return self.make_table(20, seed=epoch)
+
+
+def batches_of(data: TrainingData) -> TrainingBatches:
+    return TrainingBatches(data, pad_id=1, batch_size=8, seed=3)
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_a_run_can_go_on_at_any_update(changes: bool, make_table: Callable[..., pa.Table]) -> None:
+    data = Changing(make_table) if changes else PlainData(make_table(20))
+    straight = batches_of(data)
+    expected = [straight.batch(update) for update in range(9)]
+    for update in (8, 0, 5, 3, 2):
+        assert same(batches_of(data).batch(update), expected[update])
+
+
+def test_an_epoch_holds_its_own_examples_each_once(make_table: Callable[..., pa.Table]) -> None:
+    data = Changing(make_table)
+    batches = batches_of(data)
+    for epoch in (0, 1):
+        found = [batches.batch(3 * epoch + place) for place in range(3)]
+        lengths = sorted(int(n) for b in found for n in b["attention_mask"].sum(dim=1))
+        assert lengths == sorted(map(len, make_table(20, seed=epoch)["input_ids"].to_pylist()))
+    assert data.asked == [0, 1]

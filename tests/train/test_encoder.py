@@ -19,7 +19,8 @@ from rxtune.train import (
     load_encoder,
     perturbed,
 )
-from rxtune.train.encoder import embedded, enable_gradient_checkpointing
+from rxtune.train.encoder import enable_gradient_checkpointing
+from rxtune.train.sites import embedded
 
 LABELS = ("yes", "maybe", "no")
 IDS = torch.tensor([[4, 7, 9, 11, 13], [5, 8, 12, 1, 1], [6, 3, 1, 1, 1]])
@@ -191,6 +192,30 @@ def test_names_of_tensorflow_times_and_16_bit_weights_are_understood(folder: Pat
     model = build_model(load_encoder(folder), LABELS, seed=0)
     assert model.dtype == torch.float32
     assert torch.equal(model.bert.embeddings.LayerNorm.weight, expected.weight)
+
+
+def test_tied_weights_are_found_under_the_name_that_the_file_kept(folder: Path) -> None:
+    stored = load_file(folder / "model.safetensors")
+    expected = stored.pop("embeddings.word_embeddings.weight")
+    kept = {**stored, "cls.predictions.decoder.weight": expected}
+    note = {"format": "pt", "embeddings.word_embeddings.weight": "cls.predictions.decoder.weight"}
+    save_file(kept, folder / "model.safetensors", metadata=note)
+    model = build_model(load_encoder(folder), LABELS, seed=0)
+    assert torch.equal(model.get_input_embeddings().weight, expected)
+
+
+def test_code_beside_the_weights_is_never_run(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"] = {
+        "AutoConfig": "evil.EvilConfig",
+        "AutoModelForSequenceClassification": "evil.Evil",
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "evil.py").write_text("raise SystemExit('remote code ran')")
+    build_model(load_encoder(folder), LABELS, seed=0)
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "evil"}))
+    with pytest.raises(ModelError, match="not one that this transformers knows"):
+        load_encoder(folder)
 
 
 def test_shards_are_read_together(folder: Path) -> None:

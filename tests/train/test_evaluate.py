@@ -10,8 +10,9 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from rxtune.data.mixed_language import MixedPairs
 from rxtune.train import evaluate, predict
-from rxtune.train.evaluate import _by_length
+from rxtune.train.evaluate import _by_length, evaluate_mixed, predict_by_language
 
 MakeTable = Callable[..., pa.Table]
 
@@ -77,3 +78,25 @@ def test_batches_hold_every_row_once_and_keep_the_bound() -> None:
     batches = list(_by_length(lengths, 64))
     assert sorted(np.concatenate(batches)) == list(range(300))
     assert all(len(rows) * lengths[rows].max() <= 64 for rows in batches)
+
+
+def test_ids_of_items_are_not_looked_at(model: PreTrainedModel, make_table: MakeTable) -> None:
+    plain = make_table(12)
+    named = plain.append_column("id", pa.array([f"item {n}" for n in range(12)]))
+    found = predict_by_language(model, {"eng": plain, "qaa": named}, pad_id=1)
+    np.testing.assert_array_equal(found["eng"], found["qaa"])
+
+
+def test_the_matrix_counts_every_ordered_pair_of_languages(
+    model: PreTrainedModel, make_table: MakeTable
+) -> None:
+    parts = [make_table(15, seed=seed) for seed in range(4)]
+    pairs = MixedPairs(
+        languages=("eng", "qaa"), items=15, tokens=pa.concat_tables(parts).combine_chunks()
+    )
+    matrix = evaluate_mixed(model, pairs, pad_id=1)
+    names = dict(zip(pairs.language_pairs, parts, strict=True))
+    assert evaluate(model, names, pad_id=1) == {  # type: ignore[arg-type,comparison-overlap]
+        (first, second): matrix[first][second] for first, second in names
+    }
+    assert list(matrix) == list(matrix["qaa"]) == ["eng", "qaa"]

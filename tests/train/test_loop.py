@@ -11,6 +11,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from rxtune.data.training import TrainingData
 from rxtune.errors import DivergedError, StudyError
 from rxtune.perturb import Perturbation
 from rxtune.results import Evaluation
@@ -29,7 +30,10 @@ class Trainer:
     """Fine-tunes a fresh model on 80 rows: ten updates of eight, two evaluations."""
 
     def __init__(
-        self, weights: EncoderWeights, train: pa.Table, dev: Mapping[str, pa.Table]
+        self,
+        weights: EncoderWeights,
+        train: pa.Table | TrainingData,
+        dev: Mapping[str, pa.Table],
     ) -> None:
         self.weights, self.train, self.dev = weights, train, dev
 
@@ -101,6 +105,36 @@ def test_ten_steps_straight_are_five_a_checkpoint_and_five(
     assert found.evaluations == tuple(told)
     assert found.forward_equivalents == expected.forward_equivalents
     assert found.seconds > told[0].seconds
+
+
+def test_words_drawn_anew_every_epoch_resume_to_the_same_weights(
+    weights: EncoderWeights,
+    make_table: Callable[..., pa.Table],
+    make_settings: Callable[..., TrainSettings],
+    tmp_path: Path,
+) -> None:
+    class Changing:
+        examples = 24
+
+        def table(self, epoch: int) -> pa.Table:
+            return make_table(24, seed=100 + epoch)
+
+    class Same(Changing):
+        def table(self, epoch: int) -> pa.Table:
+            return super().table(0)
+
+    dev = {"qaa": make_table(16, seed=6)}
+    # The checkpoint lies after update 4 of 7: inside the second epoch of three.
+    settings = make_settings(epochs=2.4, evaluations=2)
+    straight = Trainer(weights, Changing(), dev)
+    expected, resumed, unchanged = (straight.model() for _ in range(3))
+    assert straight(settings, expected).updates == 7
+    with pytest.raises(Stop):
+        straight(settings, straight.model(), stop, checkpoint_folder=str(tmp_path))
+    straight(settings, resumed, checkpoint_folder=str(tmp_path))
+    assert same(resumed, expected)
+    Trainer(weights, Same(), dev)(settings, unchanged)
+    assert not same(unchanged, expected)
 
 
 def test_a_run_resumed_after_its_end_only_tells_again(

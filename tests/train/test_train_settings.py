@@ -13,6 +13,8 @@ from rxtune.errors import StudyError
 from rxtune.perturb import Perturbation
 from rxtune.train import TrainSettings, resolve
 
+ONE_STEP = Perturbation(radius=0.1, pgd_steps=1)
+
 
 def settings_of(configuration: Configuration, **values: Any) -> TrainSettings:
     given = {
@@ -59,12 +61,70 @@ def test_an_linf_radius_is_per_coordinate() -> None:
     assert settings.perturbation == Perturbation(radius=0.05, pgd_steps=1, norm="linf")
 
 
+def test_the_ball_and_the_start_belong_to_the_perturbation() -> None:
+    ascent = {"radius": 0.1, "pgd_steps": 2, "random_start": True}
+    given = Configuration(method="freelb", ball="sequence", **ascent)
+    assert settings_of(given).perturbation == Perturbation(
+        radius=0.2, pgd_steps=2, ball="sequence", random_start=True
+    )
+    cube = Configuration(method="adv", norm="linf", ball="sequence", **ascent)
+    assert settings_of(cube).perturbation == Perturbation(
+        radius=0.05, pgd_steps=2, norm="linf", random_start=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("configuration", "expected"),
+    [
+        (Configuration(method="rs_rp", sigma=1.0, samples=3, clean_weight=0.5), ("weighted", 3)),
+        (Configuration(method="r3f", sigma=1.0, consistency_weight=4.0), ("r3f", 1)),
+        (Configuration(method="freelb", radius=1.0, pgd_steps=2), ("freelb", 1)),
+        (Configuration(method="rs_da", replace_probability=0.5), ("weighted", 1)),
+    ],
+)
+def test_the_method_decides_what_is_minimised(
+    configuration: Configuration, expected: tuple[str, int]
+) -> None:
+    settings = settings_of(configuration, accumulation=4)
+    assert (settings.objective, settings.samples) == expected
+    assert settings.clean_weight == configuration.clean_weight
+    assert settings.consistency_weight == configuration.consistency_weight
+    assert settings.accumulation == 4
+
+
+# --- the site
+
+
+def test_at_the_context_site_lengths_are_in_units_of_contextual_vectors() -> None:
+    configuration = Configuration(
+        method="smooth_adv", sigma=0.5, radius=0.1, pgd_steps=1, site="context"
+    )
+    settings = settings_of(configuration, context_unit=10.0, context_width=25)
+    assert settings.site == "context"
+    assert settings.perturbation == Perturbation(sigma=1.0, radius=1.0, pgd_steps=1)
+
+
+def test_a_site_that_nobody_reads_is_the_word_site_and_needs_no_unit() -> None:
+    assert settings_of(Configuration(site="context")) == settings_of(Configuration())
+
+
+@pytest.mark.parametrize("measured", [{}, {"context_unit": 1.0}, {"context_width": 16}])
+@pytest.mark.parametrize("units", ["relative", "absolute"])
+def test_a_context_without_a_unit_is_refused(measured: dict[str, Any], units: str) -> None:
+    configuration = Configuration(method="rs_rp", sigma=0.5, site="context")
+    with pytest.raises(StudyError, match=r"site context needs the median norm.*use site word"):
+        settings_of(configuration, units=units, **measured)
+
+
 @pytest.mark.parametrize(
     "configuration",
     [
         Configuration(method="standard", sigma=1.0, radius=1.0, pgd_steps=3),
         Configuration(method="rs_rp", radius=1.0, pgd_steps=3),
         Configuration(method="adv", sigma=1.0),
+        Configuration(method="r3f", radius=1.0, pgd_steps=3),
+        Configuration(method="freelb", sigma=1.0),
+        Configuration(method="rs_da", sigma=1.0, radius=1.0, pgd_steps=3),
     ],
 )
 def test_a_method_reads_its_own_parameters_only(configuration: Configuration) -> None:
@@ -81,34 +141,42 @@ def test_a_configuration_overrides_the_tasks_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("perturbation", "weight", "cost"),
+    ("perturbation", "values", "cost"),
     [
-        (None, 1.0, 3),
-        (Perturbation(), 1.0, 3),
-        (Perturbation(sigma=0.1), 1.0, 3),
-        (Perturbation(radius=0.1, pgd_steps=1), 1.0, 5),
-        (Perturbation(sigma=0.1, radius=0.1, pgd_steps=3), 1.0, 9),
-        (Perturbation(radius=0.1, pgd_steps=1), 0.5, 8),
-        (Perturbation(sigma=0.1), 0.5, 6),
-        (Perturbation(radius=0.1, pgd_steps=1), 0.0, 3),
+        (None, {}, 3),
+        (Perturbation(), {}, 3),
+        (Perturbation(), {"samples": 5, "clean_weight": 0.5}, 3),
+        (Perturbation(sigma=0.1), {}, 3),
+        (Perturbation(sigma=0.1), {"samples": 4}, 12),
+        (Perturbation(sigma=0.1), {"clean_weight": 0.5}, 6),
+        (ONE_STEP, {}, 5),
+        (ONE_STEP, {"clean_weight": 0.5}, 8),
+        (ONE_STEP, {"samples": 2, "clean_weight": 0.5}, 13),
+        (Perturbation(sigma=0.1, radius=0.1, pgd_steps=3), {}, 9),
+        (ONE_STEP, {"objective": "freelb"}, 3),
+        (Perturbation(radius=0.1, pgd_steps=3), {"objective": "freelb"}, 9),
+        (Perturbation(radius=0.1, random_start=True), {"objective": "freelb"}, 3),
+        (Perturbation(sigma=0.1), {"objective": "r3f"}, 6),
+        (Perturbation(sigma=0.1), {"objective": "r3f", "site": "context"}, 3),
+        (ONE_STEP, {"samples": 2, "clean_weight": 0.5, "site": "context"}, 3),
     ],
 )
 def test_cost_is_counted_in_forward_equivalents(
     make_settings: Callable[..., TrainSettings],
     perturbation: Perturbation | None,
-    weight: float,
+    values: dict[str, Any],
     cost: float,
 ) -> None:
-    settings = make_settings(perturbation=perturbation, perturbed_weight=weight)
+    settings = make_settings(perturbation=perturbation, **values)
     assert settings.forward_equivalents_per_example == cost
 
 
 # --- trap 3: precision
 
 
-@pytest.mark.parametrize("norm", ["l2", "l2_sequence", "linf"])
-def test_bf16_warns_of_a_radius_below_three_hundredths(norm: Any) -> None:
-    small = Configuration(method="adv", radius=0.01, pgd_steps=1, norm=norm)
+@pytest.mark.parametrize("kind", [{}, {"ball": "sequence"}, {"norm": "linf"}])
+def test_bf16_warns_of_a_radius_below_three_hundredths(kind: dict[str, Any]) -> None:
+    small = Configuration(method="adv", radius=0.01, pgd_steps=1, **kind)
     with pytest.warns(UserWarning, match=r"relative radius of 0.01 hardly reaches the logits"):
         settings_of(small, precision="bf16")
 
@@ -144,7 +212,11 @@ def test_the_relative_radius_of_absolute_units_is_known_too() -> None:
         ({"epochs": float("inf")}, "epochs must be a finite number > 0, but is inf"),
         ({"batch_size": 0}, "batch_size must be a finite number > 0, but is 0"),
         ({"evaluations": 0}, "evaluations must be"),
-        ({"perturbed_weight": 1.5}, r"perturbed_weight must be a finite number in \[0, 1\]"),
+        ({"clean_weight": 1.0}, r"clean_weight must be a finite number in \[0, 1\), but is 1.0"),
+        ({"samples": 0}, "samples must be a finite number >= 1, but is 0"),
+        ({"accumulation": 0}, "accumulation must be a finite number >= 1, but is 0"),
+        ({"consistency_weight": -1.0}, "consistency_weight must be a finite number >= 0"),
+        ({"site": "words"}, "site must be one of word, context, but is 'words'"),
         ({"precision": "fp16"}, "precision must be 'fp32' or 'bf16', but is 'fp16'"),
     ],
 )
