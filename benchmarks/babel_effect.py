@@ -2,8 +2,9 @@
 
     python benchmarks/babel_effect.py benchmarks/results/babel_runs.jsonl
 
-Every choice (learning rate, sigma) is made on the dev split of the dev language, as a search
-makes it; the figures reported for what was chosen are from the test split, which chooses nothing.
+Every choice (learning rate, sigma, radius) is made on the dev split of the dev language, as a
+search makes it, on the seeds that all configurations share; the figures reported for the chosen
+are from the test split, which chooses nothing, and from all its seeds.
 """
 
 from __future__ import annotations
@@ -77,9 +78,12 @@ def print_grid(runs: dict[str, dict[int, Run]], method: str, dev: Sequence[str])
 
 
 def choose(runs: dict[str, dict[int, Run]], method: str, dev: Sequence[str]) -> str:
-    """Return the configuration of a method with the best dev score, mean over seeds."""
+    """Return the configuration of a method with the best dev score, mean over shared seeds."""
+    shared = set.intersection(*(set(by_seed) for by_seed in runs.values()))
     candidates = [key for key in runs if json.loads(key)["method"] == method]
-    return max(candidates, key=lambda key: mean(dev_score(run, dev) for run in runs[key].values()))
+    return max(
+        candidates, key=lambda key: mean(dev_score(runs[key][seed], dev) for seed in shared)
+    )
 
 
 def chosen_values(key: str) -> str:

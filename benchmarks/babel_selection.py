@@ -2,9 +2,9 @@
 
     python benchmarks/babel_selection.py benchmarks/results/babel_runs.jsonl
 
-For every language and every evaluation: the Spearman correlation, over configurations and within
-one seed, between accuracy in that language (dev split) and the final mean over all *other* target
-languages (dev split). Mean over seeds. The test split is not read.
+For the source, the low-resource languages and every evaluation: the Spearman correlation, over
+configurations and within one seed, between accuracy in that language (dev split) and the final
+mean over all *other* target languages (dev split). Mean over seeds. The test split is not read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def main() -> None:
     arguments = parser.parse_args()
     runs = load(arguments.runs)
     seeds = sorted({seed for by_seed in runs.values() for seed in by_seed})
-    evaluations = len(next(iter(next(iter(runs.values())).values()))["curve"])
+    curve = next(iter(next(iter(runs.values())).values()))["curve"]
+    evaluations = len(curve)
     print(f"Spearman correlation with the final target mean, {len(runs)} configurations,")
     print(f"{len(seeds)} seeds: mean (lowest over seeds)\n")
     print(
@@ -46,12 +47,12 @@ def main() -> None:
         + " |"
     )
     print("|---" * (evaluations + 1) + "|")
-    for code, language in LANGUAGES.items():
+    for code in curve[0]:
         cells = []
         for evaluation in range(evaluations):
             values = [correlation(runs, seed, code, evaluation) for seed in seeds]
             cells.append(f"{mean(values):.2f} ({min(values):.2f})")
-        print(f"| {code} ({language.group}) | " + " | ".join(cells) + " |")
+        print(f"| {code} ({LANGUAGES[code].group}) | " + " | ".join(cells) + " |")
 
 
 if __name__ == "__main__":

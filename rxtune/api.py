@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +14,14 @@ from rxtune.search.options import SearchOptions
 from rxtune.search.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from rxtune.data import DataSummary, UnknownShare
     from rxtune.report import Confirmation, Summary
     from rxtune.search.confirmation import OnResult
+    from rxtune.search.forecast import Checked
+    from rxtune.search.plan import Ground, Plan
     from rxtune.search.views import Conclusion, SearchResult, Watch
 
-__all__ = ["SearchOptions", "confirm", "read_study", "search", "summary_of"]
+__all__ = ["SearchOptions", "check", "confirm", "read_study", "search", "summary_of"]
 
 
 def read_study(
@@ -39,19 +42,25 @@ def read_study(
     if not options.resume:
         if space is None:
             raise StudyError("--space: a space file is needed, such as search_spaces/rs.yaml")
-        return load_study(space, overrides)
-    kept = load_study(RunFolder.existing(options.root, options.name).study, None)
-    asked = load_study(space, overrides) if space else _with_overrides(kept, options, overrides)
+        return _from_anywhere(load_study(space, overrides))
+    folder = RunFolder.existing(options.root, options.name)
+    folder.places().require_same(options)
+    kept = _from_anywhere(load_study(folder.study))
+    if space is None and not overrides:
+        return kept
+    asked = _from_anywhere(load_study(space or folder.study, overrides))
     _require_same(kept, asked, options.name)
     return asked
 
 
-def _with_overrides(
-    kept: Study, options: SearchOptions, overrides: Mapping[str, Any] | None
-) -> Study:
-    if not overrides:
-        return kept
-    return load_study(RunFolder.existing(options.root, options.name).study, overrides)
+def _from_anywhere(study: Study) -> Study:
+    """Return the study with a local encoder's folder made absolute, for a resume elsewhere."""
+    from rxtune.search.encoders import EMBEDDED
+
+    model = study.model
+    if model in (None, EMBEDDED) or not Path(model).is_dir():
+        return study
+    return study.model_copy(update={"model": str(Path(model).absolute())})
 
 
 def _require_same(kept: Study, asked: Study, name: str) -> None:
@@ -80,20 +89,51 @@ def _by_dotted_key(study: Study) -> dict[str, Any]:
     return found
 
 
-def search(study: Study, options: SearchOptions, *, watch: Watch | None = None) -> SearchResult:
+def check(
+    study: Study,
+    *,
+    on_data: Callable[[Ground, DataSummary, tuple[UnknownShare, ...]], None] | None = None,
+) -> Checked:
+    """Validate a study with its data and encoder, and forecast its cost; trains nothing.
+
+    Args:
+        study: from `rxtune.config.load_study`.
+        on_data: called when the data is checked, which is before the encoder is timed.
+
+    Raises:
+        RxtuneError: one of its kinds; see `rxtune.errors`.
+    """
+    from rxtune.search.plan import examine
+
+    ground = examine(_from_anywhere(study))
+    # Only now: torch takes seconds to import, and a refusal should not.
+    from rxtune.search.forecast import check_ground
+
+    return check_ground(ground, on_data=on_data or (lambda ground, data, unknown: None))
+
+
+def search(
+    study: Study,
+    options: SearchOptions,
+    *,
+    watch: Watch | None = None,
+    plan: Plan | None = None,
+) -> SearchResult:
     """Search the study's space and return how it ended; the best model lies in the run's folder.
 
     Args:
         study: from `read_study` or `rxtune.config.load_study`.
         options: where and with what.
         watch: a context manager that is entered with a `SearchView` while trials run.
+        plan: what `make_plan` made of the same study and options, if it was asked already: it
+            reads all data.
 
     Raises:
         RxtuneError: one of its kinds; see `rxtune.errors`.
     """
     from rxtune.search.plan import make_plan
 
-    plan = make_plan(study, options)
+    plan = plan or make_plan(_from_anywhere(study), options)
     # Only now: torch and Ray take seconds to import, and a refusal should not.
     from rxtune.search.tuner import run_search
 
@@ -151,7 +191,7 @@ def _conclude(result: SearchResult) -> Conclusion:
     summary = summary_of(result)
     head = (
         f"**rxtune search `{result.view.name}`** of `{result.view.encoder}` on"
-        f" `{result.view.study.task}`. Reproduce: `rxtune search --space study.yaml` with the"
+        f" `{result.view.task.name}`. Reproduce: `rxtune search --space study.yaml` with the"
         " artifact `study.yaml`."
     )
     return Conclusion(
@@ -175,20 +215,25 @@ def _winner_metrics(summary: Summary) -> dict[str, float]:
     }
     if zero_shot.worst_language is not None:
         metrics["worst_language_accuracy"] = zero_shot.accuracy[zero_shot.worst_language]
+    if zero_shot.generalized_mean is not None:
+        metrics["generalized_mean"] = zero_shot.generalized_mean
     if summary.gain is not None:
         metrics["gain_over_best_plain"] = summary.gain
-    # NaN where there is no such language: MLflow's tables show it as a number.
-    return {name: value for name, value in metrics.items() if value == value}
+    # NaN where there is no such language: MLflow's tables show it as a number. Six decimals are
+    # more than any count of examples gives, and a mean of thirds has sixteen.
+    return {name: round(value, 6) for name, value in metrics.items() if value == value}
 
 
 def _winner_tags(summary: Summary) -> dict[str, str]:
     if summary.winner is None:
         return {}
     searched = summary.winner.configuration.searched()
-    values = {
-        name: f"{value:.4g}" if isinstance(value, float) else str(value)
-        for name, value in searched.items()
-    }
     return {"best.trial": str(summary.winner.number)} | {
-        f"best.{name}": value for name, value in values.items()
+        f"best.{name}": _tag(value) for name, value in searched.items()
     }
+
+
+def _tag(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -23,6 +23,7 @@ FLOORS = {
     "perturb": 1,
     "track": 1,
     "testbed": 1,
+    "storage": 1,
     "config": 0,
     "errors": 0,
     "results": 0,

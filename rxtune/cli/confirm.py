@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rxtune.cli.console import output, rich_table
-from rxtune.cli.options import Address, CpusPerTrial, GpusPerTrial, Runs, Workers
+from rxtune.cli.options import Address, CpusPerTrial, GpusPerTrial, Runs, Workers, place_flags
 
 if TYPE_CHECKING:
     from rxtune.report import Confirmation
@@ -58,12 +58,14 @@ def confirm(
     try:
         result = api.confirm(options, seeds=seeds, top=top, on_result=_Progress())
     except KeyboardInterrupt:
-        where = "" if runs == Path("runs") else f" --runs {runs}"
         output.print("Interrupted: what is finished is kept. To go on:", soft_wrap=True)
-        line = f"  rxtune confirm {run} --seeds {seeds} --top {top}{where}"
-        output.print(line, style="bold", soft_wrap=True)
+        line = f"  rxtune confirm {run} --seeds {seeds} --top {top}{place_flags(runs, options)}"
+        output.print(line, style="bold", soft_wrap=True, markup=False)
         raise typer.Exit(130) from None
     _show(result)
+    kept = RunFolder.existing(runs, run).path / "predictions"
+    if kept.is_dir():
+        output.print(f"Predictions: {kept}", soft_wrap=True, markup=False)
 
 
 class _Progress:
@@ -87,11 +89,20 @@ class _Progress:
 
 
 def _show(result: Confirmation) -> None:
-    from rxtune.report import confirmation_table, contrast_table, failure_notes, verdict
+    from rxtune.report import (
+        confirmation_table,
+        contrast_table,
+        failure_notes,
+        mixed_language_matrices,
+        verdict,
+    )
 
     for table in (confirmation_table(result), contrast_table(result)):
         output.print()
         output.print(rich_table(table, bold="held-out mean"))
+    for name, matrix in mixed_language_matrices(result).items():
+        output.print(f"\nmixed-language pairs, {name}, mean over seeds:", markup=False)
+        output.print(rich_table(matrix))
     output.print()
     for note in failure_notes(result):
         output.print(f"note: {note}", soft_wrap=True, markup=False)

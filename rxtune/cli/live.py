@@ -165,7 +165,13 @@ def describe(record: TrialRecord) -> str:
 
 def parameters(record: TrialRecord) -> str:
     """Return the parameters that are searched, short."""
-    names = {"learning_rate": "lr", "sigma": "sigma", "radius": "radius", "pgd_steps": "K"}
+    names = {
+        "learning_rate": "lr",
+        "sigma": "sigma",
+        "radius": "radius",
+        "pgd_steps": "K",
+        "replace_probability": "q",
+    }
     searched = record.configuration.searched()
     return " ".join(
         f"{short} {searched[name]:.3g}" for name, short in names.items() if name in searched

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from rxtune.cli.check import check
 from rxtune.cli.confirm import confirm
 from rxtune.cli.console import errors
 from rxtune.cli.search import search
@@ -28,6 +29,7 @@ app = typer.Typer(
     " 5 every trial failed · 130 interrupted · 1 anything else.",
 )
 app.command()(search)
+app.command()(check)
 app.command()(confirm)
 app.command()(tasks)
 

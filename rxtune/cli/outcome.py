@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -11,14 +10,16 @@ from rich.table import Table
 
 from rxtune.api import summary_of
 from rxtune.cli.console import output, rich_table
+from rxtune.cli.options import place_flags
 from rxtune.results import TrialState
 
 if TYPE_CHECKING:
     from rxtune.report import Summary
-    from rxtune.search.views import SearchResult, SearchView
+    from rxtune.search.options import SearchOptions
+    from rxtune.search.views import SearchResult
 
 
-def show_result(result: SearchResult) -> None:
+def show_result(result: SearchResult, options: SearchOptions) -> None:
     """Print the comparison, its caveats, where the model lies and the next commands."""
     from rxtune.report import optimism_note
 
@@ -33,7 +34,7 @@ def show_result(result: SearchResult) -> None:
     output.print(_ending(summary, result), soft_wrap=True)
     if result.best_model is not None:
         output.print(f"Best model: {escape(str(result.best_model))}", soft_wrap=True)
-    _show_next(result)
+    _show_next(result, place_flags(result.view.folder.parent, options))
 
 
 def _comparison(summary: Summary) -> Table:
@@ -53,22 +54,16 @@ def _ending(summary: Summary, result: SearchResult) -> str:
     return text + (f"; {failed} failed" if failed else "")
 
 
-def _show_next(result: SearchResult) -> None:
+def _show_next(result: SearchResult, flags: str) -> None:
     view = result.view
     if result.interrupted:
         output.print("Interrupted: what is finished is kept. To go on:", soft_wrap=True)
-        command = f"  rxtune search --name {view.name}{_runs_flag(view)} --resume"
+        command = f"  rxtune search --name {view.name}{flags} --resume"
         output.print(command, style="bold", soft_wrap=True, markup=False)
         return
     output.print("Next: settle it on fresh seeds and the test split, and browse the runs:")
-    for command in (f"rxtune confirm {view.name}{_runs_flag(view)}", _browse(view.tracking_uri)):
+    for command in (f"rxtune confirm {view.name}{flags}", _browse(view.tracking_uri)):
         output.print(f"  {command}", style="bold", soft_wrap=True, markup=False)
-
-
-def _runs_flag(view: SearchView) -> str:
-    """Return the flag without which the printed commands would not find the run, if any."""
-    runs = view.folder.parent
-    return "" if runs == Path("runs").absolute() else f" --runs {shlex.quote(str(runs))}"
 
 
 def _browse(uri: str) -> str:

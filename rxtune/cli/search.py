@@ -102,14 +102,16 @@ def search(
 
 def _run(study: Study, options: SearchOptions) -> None:
     from rxtune import api
+    from rxtune.cli.data import show_own_data
     from rxtune.cli.live import watching
     from rxtune.cli.outcome import show_result
     from rxtune.search.plan import make_plan
 
     plan = make_plan(study, options)  # refusals before anything is announced
     output.print(_announcement(plan), soft_wrap=True)
-    result = api.search(study, options, watch=watching)
-    show_result(result)
+    show_own_data(plan)
+    result = api.search(study, options, watch=watching, plan=plan)
+    show_result(result, options)
     if result.problems:
         errors.print("[yellow]MLflow did not take everything:[/] " + "; ".join(result.problems))
     if result.interrupted:

@@ -1,54 +1,123 @@
-"""`rxtune tasks`: which tasks there are; for one of them its languages, and text side by side."""
+"""`rxtune tasks`: which tasks there are; for one of them its data, and text side by side."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from rxtune.cli.console import output
+from rxtune.cli.data import plain_table, show_data
+
+if TYPE_CHECKING:
+    from rxtune.data.task import Task
+
+_ROWS_OF_EXAMPLES = 14
+"""Languages that an example is shown in, at most."""
 
 
 def tasks(
-    name: Annotated[str | None, typer.Argument(help="A task to describe.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A task to describe: NAME, NAME@FOLDER or a task file (.yaml)."),
+    ] = None,
     examples: Annotated[int, typer.Option(min=0, help="Examples to show.")] = 3,
 ) -> None:
-    """List the tasks; `rxtune tasks babel` shows the languages and examples of one."""
+    """List the tasks; `rxtune tasks babel` or `rxtune tasks my_task.yaml` describes one."""
+    from rxtune.config import load_task
     from rxtune.data.catalogue import TASKS, find_task
+    from rxtune.data.summary import check_task
 
     if name is None:
-        for task in TASKS.values():
-            output.print(f"[bold]{task.name}[/]  {task.title}")
-            targets = _joined(task.target_languages)
-            output.print(f"  source {task.source_language}; targets {targets}")
-        output.print("\n[dim]rxtune tasks NAME describes one of them[/]")
+        output.print(_list(TASKS.values()))
+        output.print("\n[dim]rxtune tasks NAME describes one of them; own data: a .yaml file[/]")
         return
-    task = find_task(name)
-    output.print(f"[bold]{task.name}[/]: {task.title}")
-    output.print(f"labels: {_joined(task.labels)}")
-    if task.name == "babel":
+    task = find_task(load_task(name))
+    output.print(f"[bold]{escape(task.name)}[/]: {escape(task.title)}")
+    output.print(f"labels: {escape(_joined(task.labels))}")
+    if task.name == "babel" and task.origin == "embedded":
         _describe_babel(task.dev_languages)
-    dev = {language: task.read(language, "dev") for language in task.languages}
-    for row in range(examples):
-        first = {language: table.slice(row, 1).to_pylist()[0] for language, table in dev.items()}
-        label = task.labels[first[task.source_language]["label"]]
-        output.print(f"\n[bold]{first[task.source_language]['id']}[/] {label}")
-        for language, item in first.items():
-            pair = f"  [dim]=>[/] {item['text_pair']}" if "text_pair" in item else ""
-            output.print(f"  [cyan]{language}[/]  {item['text']}{pair}", soft_wrap=True)
+    else:
+        _describe(task)
+        if not task.is_local():
+            _say_how_to_get(task)
+            return
+        show_data(check_task(task))
+    if examples:
+        _show_examples(task, examples)
 
 
 def _joined(words: tuple[str, ...]) -> str:
     return ", ".join(words)
 
 
+def _list(found: Any) -> Table:
+    table = plain_table("task", "source", "targets", "labels", "from")
+    for task in found:
+        targets = task.target_languages
+        shown = _joined(targets if len(targets) <= 7 else (*targets[:6], "…"))
+        table.add_row(
+            f"[bold]{escape(task.name)}[/]",
+            escape(task.source_language),
+            f"{len(targets)}: {escape(shown)}",
+            escape(_joined(task.labels)),
+            escape(task.origin),
+        )
+    return table
+
+
+def _describe(task: Task) -> None:
+    output.print(f"source: {escape(task.source_language)}")
+    targets = escape(_joined(task.target_languages))
+    output.print(f"targets: {targets}", soft_wrap=True)
+    output.print(f"dev languages by default: {escape(_joined(task.dev_languages) or 'none')}")
+    matched = f"parallel by {task.parallel}" if task.parallel else "not parallel"
+    output.print(f"{'pairs of texts' if task.is_pair else 'single texts'}, {matched}")
+    output.print(
+        f"encoder {escape(task.default_model)}, epochs {task.epochs:g}, batches of"
+        f" {task.batch_size}, at most {task.max_length} tokens"
+    )
+    output.print(f"from {escape(task.origin)}", soft_wrap=True)
+
+
+def _say_how_to_get(task: Task) -> None:
+    hub = task.origin.removeprefix("hub: ")
+    output.print(
+        f"\nIts data is not here yet: a search fetches it, where there is network; or run `hf"
+        f" download --repo-type dataset {escape(hub)} --local-dir DATA` elsewhere, copy DATA here"
+        f" and write {escape(task.name)}@DATA",
+        soft_wrap=True,
+    )
+
+
+def _show_examples(task: Task, examples: int) -> None:
+    """Show items in all languages side by side: the same item, where the task is parallel."""
+    shown = task.languages_with("dev")[:_ROWS_OF_EXAMPLES]
+    dev = {language: task.read(language, "dev").to_pylist() for language in shown}
+    by_id = {language: {item["id"]: item for item in items} for language, items in dev.items()}
+    for number, first in enumerate(dev[task.source_language][:examples]):
+        output.print(f"\n[bold]{escape(first['id'])}[/] {escape(task.labels[first['label']])}")
+        for language, items in dev.items():
+            item = by_id[language].get(first["id"]) if task.parallel else _nth(items, number)
+            if item is None:
+                continue
+            pair = f"  [dim]=>[/] {escape(item['text_pair'])}" if "text_pair" in item else ""
+            label = "" if task.parallel else f"  [dim]({escape(task.labels[item['label']])})[/]"
+            text = f"{escape(item['text'])}{pair}{label}"
+            output.print(f"  [cyan]{escape(language)}[/]  {text}", soft_wrap=True)
+
+
+def _nth(items: list[dict[str, Any]], number: int) -> dict[str, Any] | None:
+    return items[number] if number < len(items) else None
+
+
 def _describe_babel(dev_languages: tuple[str, ...]) -> None:
     from rxtune.testbed import LANGUAGES
 
-    table = Table(box=None, pad_edge=False)
-    for column in ("code", "name", "distance", "shared words", "order", "what differs", "text"):
-        table.add_column(column, justify="right" if column in ("shared words", "text") else "left")
+    columns = ("code", "name", "distance", "shared words", "order", "what differs", "text")
+    table = plain_table(*columns, right=("shared words", "text"))
     for language in LANGUAGES.values():
         table.add_row(
             language.code + (" (dev)" if language.code in dev_languages else ""),

@@ -5,6 +5,7 @@ from rxtune.report.confirmation import (
     confirmation_table,
     contrast_table,
     failure_notes,
+    mixed_language_matrices,
     verdict,
     weigh,
 )
@@ -21,6 +22,7 @@ from rxtune.report.tables import (
     comparison_table,
     describe,
     markdown,
+    mixed_language_table,
     optimism_note,
     plain_text,
 )
@@ -38,6 +40,8 @@ __all__ = [
     "failure_notes",
     "holm",
     "markdown",
+    "mixed_language_matrices",
+    "mixed_language_table",
     "optimism_note",
     "paired_comparison",
     "plain_text",

@@ -9,7 +9,13 @@ from dataclasses import dataclass, replace
 
 from rxtune.config.configuration import Configuration
 from rxtune.report.statistics import PairedComparison, holm, paired_comparison
-from rxtune.report.tables import ABSENT, Table
+from rxtune.report.tables import (
+    ABSENT,
+    MIXED_PAIRS,
+    Table,
+    mixed_language_table,
+    parameter_text,
+)
 from rxtune.results import ConfirmedRun, Role, ZeroShot
 
 ALPHA = 0.05
@@ -187,6 +193,29 @@ def contrast_table(confirmation: Confirmation) -> Table:
     return Table(header, tuple(rows))
 
 
+def mixed_language_matrices(confirmation: Confirmation) -> dict[str, Table]:
+    """Return the accuracy on mixed-language pairs in percent, by name of the configuration.
+
+    Of the claim's two sides alone, each the mean over its seeds; those that were not measured are
+    left out. Rows are the language of the first sentence, columns that of the second.
+    """
+    sides = [c for claim in confirmation.contrasts[:1] for c in (claim.robust, claim.plain)]
+    tables = {side.name: _mean_matrix(side) for side in sides}
+    return {name: table for name, table in tables.items() if table is not None}
+
+
+def _mean_matrix(configuration: Confirmed) -> Table | None:
+    results = list(configuration.results.values())
+    measured = [result.generalized for result in results if result.generalized is not None]
+    if not measured:
+        return None
+    mean = {
+        first: {second: statistics.fmean(m[first][second] for m in measured) for second in row}
+        for first, row in measured[0].items()
+    }
+    return mixed_language_table(replace(results[0], generalized=mean))
+
+
 def failure_notes(confirmation: Confirmation) -> list[str]:
     """Return one sentence for every run that is left out."""
     return [
@@ -210,9 +239,7 @@ def _parameter_rows(configurations: Sequence[Configuration]) -> list[tuple[str, 
 
 
 def _value(value: object) -> str:
-    if value is None:
-        return ABSENT
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return ABSENT if value is None else parameter_text(value)
 
 
 def _measures(confirmation: Confirmation) -> dict[str, Callable[[ZeroShot], float]]:
@@ -220,12 +247,19 @@ def _measures(confirmation: Confirmation) -> dict[str, Callable[[ZeroShot], floa
     if not results:
         return {}
     source, dev = results[0].source_language, results[0].dev_languages
-    return {
+    measures: dict[str, Callable[[ZeroShot], float]] = {
         f"{source} (source)": lambda result: result.source_accuracy,
         **{f"{language} (dev)": _accuracy_in(language) for language in dev if language != source},
         "target mean": lambda result: result.target_mean,
         "held-out mean": lambda result: result.held_out_mean,
     }
+    if any(result.generalized_mean is not None for result in results):
+        measures[MIXED_PAIRS] = _mixed_pairs
+    return measures
+
+
+def _mixed_pairs(result: ZeroShot) -> float:
+    return math.nan if result.generalized_mean is None else result.generalized_mean
 
 
 def _accuracy_in(language: str) -> Callable[[ZeroShot], float]:

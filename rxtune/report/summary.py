@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from rxtune.config.parameter import RULES, Parameter
 from rxtune.config.space import Choice, Constant, Domain, Space
 from rxtune.report.statistics import binomial_standard_error
 from rxtune.results import TrialRecord, TrialState
@@ -201,11 +202,20 @@ def _edges(winner: TrialRecord | None, space: Space | None) -> Iterator[str]:
     for name, value in winner.configuration.searched().items():
         parameter = space.parameters.get(name)
         end = None if parameter is None else _edge(parameter.domain, value)
-        if end is not None:
+        if end is not None and parameter is not None and _can_be_wider(parameter, end):
             yield (
                 f"the winner's {name} = {value:.4g} is at the {end} end of what was searched; "
                 f"widen the domain of {name} to see whether more is to be had"
             )
+
+
+def _can_be_wider(parameter: Parameter, end: str) -> bool:
+    """Return whether a range could reach further: a probability ends at 1, a size at 0."""
+    domain = parameter.domain
+    if isinstance(domain, Choice | Constant):
+        return False
+    most = RULES[parameter.name].at_most
+    return domain.low > 0 if end == "lower" else most is None or domain.high < most
 
 
 def _edge(domain: Domain, value: object) -> str | None:

@@ -10,7 +10,8 @@ from rxtune.report.summary import Summary, score
 from rxtune.results import TrialRecord, TrialState, ZeroShot
 
 ABSENT = "–"
-_ALWAYS = ("method", "learning_rate", "sigma", "radius", "pgd_steps")
+MIXED_PAIRS = "mixed-language pairs (off-diagonal mean)"
+_ALWAYS = ("method", "learning_rate", "sigma", "radius", "pgd_steps", "replace_probability")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,21 @@ def comparison_table(summary: Summary) -> Table:
     ]
     header = ("", "best robust", "best plain", "default plain", "robust − plain")
     return Table(header, tuple(rows))
+
+
+def mixed_language_table(result: ZeroShot) -> Table | None:
+    """Return the accuracy on mixed-language pairs in percent, None where it was not measured.
+
+    A row per language of the first sentence, a column per language of the second.
+    """
+    if result.generalized is None:
+        return None
+    languages = tuple(result.generalized)
+    rows = (
+        (first, *(f"{100 * row[second]:.1f}" for second in languages))
+        for first, row in result.generalized.items()
+    )
+    return Table(("first \\ second", *languages), tuple(rows))
 
 
 def markdown(table: Table) -> str:
@@ -126,10 +142,17 @@ def _is_worth_a_row(name: str, trials: _Trials) -> bool:
 def _parameter(trial: TrialRecord | None, name: str, value: object) -> str:
     if trial is None or value is None:
         return ABSENT
-    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+    text = parameter_text(value)
     absolute = trial.absolute.get(name)
     # In a study in absolute units both are the same number.
     return text if absolute in (None, value) else f"{text} ({absolute:.3g})"
+
+
+def parameter_text(value: object) -> str:
+    """Return a parameter's value as a space file has it, numbers to three digits."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _score_row(
@@ -153,10 +176,12 @@ def _language_rows(trials: _Trials) -> list[_Row]:
         _score_row(_label(language, first), trials, _accuracy_in(language))
         for language in _in_order(first)
     ]
-    means: list[tuple[str, Callable[[ZeroShot], float]]] = [
+    means: list[tuple[str, Callable[[ZeroShot], float | None]]] = [
         ("target mean", lambda result: result.target_mean),
         ("held-out mean", lambda result: result.held_out_mean),
     ]
+    if any(result.generalized_mean is not None for result in measured):
+        means.append((MIXED_PAIRS, lambda result: result.generalized_mean))
     return rows + [_score_row(label, trials, _of_zero_shot(mean)) for label, mean in means]
 
 
@@ -177,7 +202,9 @@ def _label(language: str, result: ZeroShot) -> str:
     return f"{language} (dev)" if language in result.dev_languages else language
 
 
-def _of_zero_shot(value: Callable[[ZeroShot], float]) -> Callable[[TrialRecord], float | None]:
+def _of_zero_shot(
+    value: Callable[[ZeroShot], float | None],
+) -> Callable[[TrialRecord], float | None]:
     return lambda trial: None if trial.zero_shot is None else value(trial.zero_shot)
 
 

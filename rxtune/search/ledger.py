@@ -12,7 +12,7 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, Trial
 
-from rxtune.config import Study
+from rxtune.config import Study, TaskChoice, TaskFile
 from rxtune.config.reader import read_space
 from rxtune.errors import StudyError
 from rxtune.search.journal import JournalFile
@@ -177,7 +177,15 @@ def _study_to_json(study: Study) -> dict[str, Any]:
 def _study_from_json(plain: dict[str, Any]) -> Study:
     space, faults = read_space(plain["space"], plain["units"])
     assert not faults, f"the journal's space was valid when it was written: {faults}"
-    return Study.model_validate({**plain, "space": space})
+    return Study.model_validate({**plain, "space": space, "task": _task_from_json(plain["task"])})
+
+
+def _task_from_json(plain: str | dict[str, Any]) -> str | TaskFile | TaskChoice:
+    if isinstance(plain, str):
+        return plain
+    # Without a look at its files: the search has tokens of them, and says so if it needs more.
+    kind = TaskChoice if "catalogue" in plain else TaskFile
+    return kind.model_validate(plain)
 
 
 def _with_trials(study: Study, trials: int) -> Study:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rxtune.config import Study
 from rxtune.data.catalogue import find_task
@@ -12,40 +13,83 @@ from rxtune.data.task import Task
 from rxtune.search.encoders import find_encoder
 from rxtune.search.options import SearchOptions
 from rxtune.search.run_folder import RunFolder
+from rxtune.search.substitutes import read_substitutes
+
+if TYPE_CHECKING:
+    from rxtune.data import DataSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """A search of which task, languages, encoder and run folder are known to exist."""
+class Ground:
+    """A study of which task, languages, encoder and data are known to exist."""
 
     study: Study
-    options: SearchOptions
     task: Task
     dev_languages: tuple[str, ...]
     encoder: str
     """The encoder's name, as people know it."""
     encoder_folder: Path
+    data: DataSummary | None
+    """What the checks found in the data; None: embedded, so not checked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(Ground):
+    """A search that may be started in its run folder."""
+
+    options: SearchOptions
     folder: RunFolder
+
+
+def examine(study: Study) -> Ground:
+    """Check what a study names, what is quick to check first; reads all data of the user's own.
+
+    Raises:
+        StudyError: a method of the space needs a table of words, and there is none.
+        DataError: unknown task or language, or data that is missing or malformed.
+        ModelError: unknown encoder.
+    """
+    task = find_task(study.task)
+    dev_languages = resolve_dev_languages(task, study.select.languages)
+    encoder = study.model or task.default_model
+    encoder_folder = find_encoder(encoder)
+    read_substitutes(study, task)
+    return Ground(
+        study=study,
+        task=task,
+        dev_languages=dev_languages,
+        encoder=encoder,
+        encoder_folder=encoder_folder,
+        data=None if task.origin == "embedded" else _checked(task),
+    )
+
+
+def _checked(task: Task) -> DataSummary:
+    # Only now: it reads Arrow tables, and the refusal of a wrong name should not wait for that.
+    from rxtune.data.summary import check_task
+
+    return check_task(task)
 
 
 def make_plan(study: Study, options: SearchOptions) -> Plan:
     """Check what a study and its options name.
 
     Raises:
-        StudyError: the run's name is taken, invalid or unknown, or its folder cannot be written.
-        DataError: unknown task or language.
+        StudyError: the run's name is taken, invalid or unknown, or its folder cannot be written;
+            or a method of the space needs a table of words, and there is none.
+        DataError: unknown task or language, or data that is missing or malformed.
         ModelError: unknown encoder.
     """
-    task = find_task(study.task)
-    dev_languages = resolve_dev_languages(task, study.select.languages)
-    encoder = study.model or task.default_model
     open_folder = RunFolder.existing if options.resume else RunFolder.new
+    folder = open_folder(options.root, options.name)
+    ground = examine(study)
     return Plan(
         study=study,
         options=options,
-        task=task,
-        dev_languages=dev_languages,
-        encoder=encoder,
-        encoder_folder=find_encoder(encoder),
-        folder=open_folder(options.root, options.name),
+        task=ground.task,
+        dev_languages=ground.dev_languages,
+        encoder=ground.encoder,
+        encoder_folder=ground.encoder_folder,
+        data=ground.data,
+        folder=folder,
     )

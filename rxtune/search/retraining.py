@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
+from pyarrow import parquet
 
-from rxtune.errors import DivergedError
+from rxtune.errors import DivergedError, TrialOutOfMemoryError
 from rxtune.results import ConfirmedRun, ZeroShot
 from rxtune.search.cluster import Capacity, measure_capacity, ray_running
 from rxtune.search.plan import Plan
-from rxtune.search.trial import explain
+from rxtune.search.trial import evaluate_all, explain
 from rxtune.search.workload import Workload, prepare, prepare_test
 
 RETRIES = 2
@@ -30,6 +31,8 @@ class Retrained:
     is_final: bool
     """Whether the same would come out again: not where the machine failed."""
     traceback: str | None = None
+    predictions: pa.Table | None = None
+    """Of the test split: see `prediction_table`."""
 
 
 def retrain_all(plan: Plan, runs: Sequence[ConfirmedRun]) -> Iterator[Retrained]:
@@ -45,13 +48,26 @@ def retrain_all(plan: Plan, runs: Sequence[ConfirmedRun]) -> Iterator[Retrained]
         loading = pool.submit(_load, plan)
         with ray_running(plan.options):
             capacity = measure_capacity(plan.options)
-            yield from _as_they_end(runs, capacity, *loading.result())
+            for retrained in _as_they_end(runs, capacity, *loading.result()):
+                # Before the run is told of, and so is not repeated.
+                _keep_predictions(plan, retrained)
+                yield retrained
+
+
+def _keep_predictions(plan: Plan, retrained: Retrained) -> None:
+    if retrained.predictions is not None:
+        run = retrained.run
+        folder = plan.folder.path / "predictions"
+        folder.mkdir(exist_ok=True)
+        name = f"test-trial-{run.trial:04d}-seed-{run.seed}.parquet"
+        parquet.write_table(retrained.predictions, folder / name)
 
 
 def _load(plan: Plan) -> tuple[Workload, dict[str, pa.Table]]:
     workload = prepare(plan.study, plan.task, plan.dev_languages, plan.encoder_folder)
+    test, mixed = prepare_test(plan.study, plan.task, plan.encoder_folder)
     # What the search evaluated on has done its part.
-    return replace(workload, dev={}), prepare_test(plan.study, plan.task, plan.encoder_folder)
+    return replace(workload, dev={}, mixed=mixed), test
 
 
 def _as_they_end(
@@ -102,14 +118,24 @@ def retrain(
 
     A divergence or an error is a result: an exception would not say which.
     """
+    from rxtune.train import release_memory
+
+    release_memory(device)
     try:
-        zero_shot = _train_and_test(run, workload, test, threads, device)
+        zero_shot, predictions = _train_and_test(run, workload, test, threads, device)
     except DivergedError as error:
-        return Retrained(run=replace(run, reason=explain(error)), is_final=True)
+        result = Retrained(run=replace(run, reason=explain(error)), is_final=True)
+    except TrialOutOfMemoryError as error:
+        # Another machine, or the same one with less on it, may have the room.
+        result = Retrained(run=replace(run, reason=explain(error)), is_final=False)
     except Exception as error:
         failed = replace(run, reason=explain(error))
-        return Retrained(run=failed, is_final=False, traceback=traceback.format_exc())
-    return Retrained(run=replace(run, zero_shot=zero_shot), is_final=True)
+        result = Retrained(run=failed, is_final=False, traceback=traceback.format_exc())
+    else:
+        tested = replace(run, zero_shot=zero_shot)
+        result = Retrained(run=tested, is_final=True, predictions=predictions)
+    release_memory(device)
+    return result
 
 
 def _train_and_test(
@@ -118,29 +144,28 @@ def _train_and_test(
     test: Mapping[str, pa.Table],
     threads: int,
     device: str,
-) -> ZeroShot:
+) -> tuple[ZeroShot, pa.Table]:
     import torch
 
-    from rxtune.train import build_model, evaluate, fine_tune
+    from rxtune.train import fine_tune, telling_out_of_memory
 
     torch.set_num_threads(threads)
     workload = replace(workload, seed=run.seed, evaluations=1)
-    settings = workload.settings(run.configuration)
-    model = build_model(workload.weights, workload.labels, settings.seed)
-    # Nothing is chosen on the way, so nothing is evaluated on the way, and no dev split is read.
-    fine_tune(
-        model,
-        workload.train,
-        {},
-        settings,
-        pad_id=workload.pad_id,
-        on_evaluation=lambda evaluation: None,
-        aggregate=lambda accuracy: 0.0,
-        device=device,
-    )
-    return ZeroShot(
-        accuracy=evaluate(model, test, pad_id=workload.pad_id),
-        source_language=workload.source_language,
-        dev_languages=workload.dev_languages,
-        split="test",
-    )
+    settings = workload.settings(run.configuration, device)
+    model = workload.model(settings.seed)
+
+    def train() -> None:
+        # Nothing is chosen on the way, so nothing is evaluated on it, and no dev split is read.
+        fine_tune(
+            model,
+            workload.training_data(run.configuration),
+            {},
+            settings,
+            pad_id=workload.pad_id,
+            on_evaluation=lambda evaluation: None,
+            aggregate=lambda accuracy: 0.0,
+            device=device,
+        )
+
+    telling_out_of_memory(train, settings, device)
+    return evaluate_all(model, workload, test, split="test")

@@ -49,6 +49,21 @@ def rxtune(
     return run
 
 
+@pytest.fixture
+def write_own(folder: Path) -> Callable[..., None]:
+    """Return a function that writes `mine.yaml` and its data: two languages, two labels."""
+
+    def write(text: str = "plain") -> None:
+        for name in ("train-en", "dev-en", "dev-sw", "test-en", "test-sw"):
+            rows = f"text\tlabel\n{name} {text}\tbad\n{name} other\tgood\n"
+            (folder / f"{name}.tsv").write_text(rows, encoding="utf-8")
+        lines = [f'  {split}: "{split}-{{language}}.tsv"' for split in ("train", "dev", "test")]
+        head = "labels: [good, bad]\nsource_language: en\ndev_languages: [sw]\nfiles:\n"
+        (folder / "mine.yaml").write_text(head + "\n".join(lines))
+
+    return write
+
+
 def make_record(number: int, state: str, value: float = 0.5, **changes: Any) -> TrialRecord:
     evaluation = Evaluation(
         number=3,

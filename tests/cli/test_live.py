@@ -120,4 +120,6 @@ def test_the_time_left_is_that_of_the_trials_to_come_at_the_speed_so_far(
 def test_a_trial_is_described_by_what_its_method_reads(record: Make) -> None:
     attack = Configuration(method="adv", radius=0.0123, pgd_steps=2, learning_rate=0.5)
     assert describe(record(0, "running", configuration=attack)) == "adv lr 0.5 radius 0.0123 K 2"
+    words = Configuration(method="rs_da", replace_probability=0.5)
+    assert describe(record(0, "running", configuration=words)) == "rs_da lr 1 q 0.5"
     assert describe(record(0, "running")) == "standard lr 1"

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from rxtune.api import SearchOptions
 from rxtune.cli import outcome
 from rxtune.config import Configuration
 from rxtune.search.views import SearchResult
 
 Make = Callable[..., Any]
+DEFAULTS = SearchOptions(name="rs")
 ROBUST = Configuration(method="rs_rp", sigma=0.8)
 
 
@@ -21,7 +23,12 @@ ROBUST = Configuration(method="rs_rp", sigma=0.8)
 def show(monkeypatch: pytest.MonkeyPatch, view: Make, folder: Path) -> Callable[..., str]:
     """Return a function that shows the end of a search and returns the text."""
 
-    def run(*records: Any, interrupted: bool = False, **changes: Any) -> str:
+    def run(
+        *records: Any,
+        interrupted: bool = False,
+        options: SearchOptions = DEFAULTS,
+        **changes: Any,
+    ) -> str:
         console = Console(record=True, width=200, force_terminal=False, highlight=False)
         monkeypatch.setattr(outcome, "output", console)
         result = SearchResult(
@@ -32,7 +39,7 @@ def show(monkeypatch: pytest.MonkeyPatch, view: Make, folder: Path) -> Callable[
             best_model=folder / "runs" / "rs" / "best" if records else None,
             problems=(),
         )
-        outcome.show_result(result)
+        outcome.show_result(result, options)
         return console.export_text()
 
     return run
@@ -94,6 +101,20 @@ def test_an_interrupted_search_ends_with_the_line_that_goes_on(
     assert text.splitlines()[-1] == "  rxtune search --name rs --resume"
     elsewhere = show(*trials, interrupted=True, folder=Path("/data/rs"))
     assert elsewhere.splitlines()[-1] == "  rxtune search --name rs --runs /data --resume"
+
+
+def test_the_printed_lines_repeat_the_machines_that_were_asked_for(
+    show: Callable[..., str], trials: list[Any]
+) -> None:
+    options = SearchOptions(
+        name="rs", address="head node:6379", workers=5, gpus_per_trial=0.5, storage="s3://b/x"
+    )
+    flags = " --address 'head node:6379' --workers 5 --gpus-per-trial 0.5"
+    text = show(*trials, interrupted=True, options=options)
+    assert text.splitlines()[-1] == f"  rxtune search --name rs{flags} --resume"
+    assert f"  rxtune confirm rs{flags}\n" in show(*trials, options=options)
+    cores = SearchOptions(name="rs", cpus_per_trial=2.0)
+    assert "--cpus-per-trial 2\n" in show(*trials, options=cores)
 
 
 def test_a_search_without_a_result_says_so_and_shows_no_table(

@@ -45,6 +45,7 @@ def left_in(folder: Path) -> list[str]:
         (("--trials", "0"), 2, "--trials: "),
         (("--seed", "-1"), 2, "--seed: "),
         (("--space", "nowhere.yaml"), 2, "nowhere.yaml"),
+        (("--storage", "s3://me:secret@b/x"), 2, "--storage: a URI must not hold credentials"),
     ],
 )
 def test_a_wrong_flag_is_refused_in_one_line_and_nothing_is_written(
@@ -123,6 +124,8 @@ def test_an_unknown_run_is_refused_with_the_nearest_name(rxtune: Run, folder: Pa
         (("--languages", "qag"), "run 'rs' was begun with another select.languages;"),
         (("--trials", "5"), "was begun with 6 trials and cannot shrink to 5"),
         (("--space", "other.yaml"), "another model and space.learning_rate and space.sigma;"),
+        (("--storage", "other"), "--storage: run 'rs' was begun with "),
+        (("--tracking-uri", "sqlite:///other.db"), "--tracking-uri: run 'rs' was begun with "),
     ],
 )
 def test_a_resume_of_another_search_is_refused_by_what_differs(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,15 +12,71 @@ from rxtune.data.catalogue import TASKS
 from rxtune.testbed import LANGUAGES
 
 Run = Callable[..., Any]
+Write = Callable[..., None]
 
 
-def test_all_tasks_are_listed_with_their_languages(rxtune: Run) -> None:
+def test_all_tasks_are_listed_without_looking_for_their_data(
+    rxtune: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
     ended = rxtune("tasks")
     assert ended.code == 0
     for task in TASKS.values():
-        assert f"{task.name}  {task.title}" in ended.output
-        assert task.source_language in ended.output
-        assert ", ".join(task.target_languages) in ended.output
+        row = next(line for line in ended.output.splitlines() if line.startswith(task.name))
+        assert f"{task.source_language} " in row
+        assert f"{len(task.target_languages)}: {task.target_languages[0]}, " in row
+        assert ", ".join(task.labels) in row
+        assert task.origin in row
+
+
+def test_a_task_whose_data_is_not_here_is_described_and_how_to_get_it(
+    rxtune: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub"))
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(folder / "datasets"))
+    ended = rxtune("tasks", "xnli")
+    assert ended.code == 0
+    assert "labels: entailment, neutral, contradiction" in ended.output
+    assert "dev languages by default: sw" in ended.output
+    assert "hf download --repo-type dataset facebook/xnli --local-dir DATA" in ended.output
+
+
+def test_own_data_is_counted_by_language_split_and_label(
+    rxtune: Run, folder: Path, write_own: Write
+) -> None:
+    write_own()
+    ended = rxtune("tasks", "mine.yaml")
+    assert ended.code == 0
+    table = [line.split() for line in ended.output.splitlines()]
+    assert ["language", "train", "dev", "test", "good", "bad"] in table
+    assert ["en", "2", "2", "2", "1", "1"] in table
+    assert ["sw", "(dev)", "–", "2", "2", "1", "1"] in table
+    assert "dev-sw plain  (bad)" in ended.output
+    assert "test-sw" not in ended.output
+
+
+def test_brackets_in_a_text_are_text(rxtune: Run, folder: Path, write_own: Write) -> None:
+    write_own("[bold]x[/bold] [red] [/]")
+    assert "dev-sw [bold]x[/bold] [red] [/]" in rxtune("tasks", "mine.yaml").output
+
+
+def test_what_is_odd_about_data_is_noted(rxtune: Run, folder: Path, write_own: Write) -> None:
+    write_own()
+    (folder / "dev-sw.tsv").write_text("text\tlabel\na\tgood\n")
+    assert "note: dev in sw has no example of bad" in rxtune("tasks", "mine.yaml").errors
+
+
+def test_bad_data_is_refused_with_the_code_of_data(
+    rxtune: Run, folder: Path, write_own: Write
+) -> None:
+    write_own("x\ty")
+    ended = rxtune("tasks", "mine.yaml")
+    assert ended.code == 3
+    assert "dev-sw.tsv:2: 3 columns, but the header has 2" in ended.errors
+    (folder / "mine.yaml").write_text("labels: [a]")
+    assert rxtune("tasks", "mine.yaml").code == 2
 
 
 def test_a_task_is_described_by_language_and_by_the_same_example_in_each(

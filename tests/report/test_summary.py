@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rxtune.config.configuration import Configuration
-from rxtune.config.space import Choice, Int, LogUniform, Parameter, Space
+from rxtune.config.space import Choice, Int, LogUniform, Parameter, Space, Uniform
 from rxtune.report import summarise
 from rxtune.results import TrialState
 
@@ -120,6 +120,21 @@ def test_a_winner_at_the_edge_of_the_space_is_told(trial, configuration, edges):
     told = [w for w in summarise(best + plain, space=space()).warnings if "end of what" in w]
     assert len(told) == len(edges)
     assert all(edge in warning for edge, warning in zip(edges, told, strict=True))
+
+
+def test_a_winner_where_a_range_can_reach_no_further_is_not_told(trial):
+    share = Uniform(0.0, 1.0)
+    all_words = Space(
+        {
+            "method": Parameter("method", Choice(("standard", "rs_da"))),
+            "replace_probability": Parameter("replace_probability", share),
+        }
+    )
+    plain = trial(0, value=0.1, method="standard", is_baseline=True)
+    for value in (0.001, 0.999):
+        winner = Configuration(method="rs_da", replace_probability=value)
+        records = [trial(1, value=0.9, configuration=winner), plain]
+        assert not any("end of what" in w for w in summarise(records, space=all_words).warnings)
 
 
 def test_a_gain_within_the_noise_is_told(trial):

@@ -51,8 +51,27 @@ def test_languages_stand_source_first_then_dev_then_held_out(records):
 
 def test_parameters_that_nobody_reads_or_changes_have_no_row(records):
     labels = {cells[0] for cells in comparison_table(summarise(records)).rows}
-    assert labels.isdisjoint({"radius", "pgd_steps", "norm", "perturbed_weight", "epochs"})
+    assert labels.isdisjoint({"radius", "pgd_steps", "norm", "clean_weight", "epochs"})
     assert "learning_rate" in labels
+
+
+def test_what_was_searched_beyond_the_main_parameters_has_a_row(trial):
+    ascent = {"method": "freelb", "radius": 0.1, "pgd_steps": 3}
+    robust = Configuration(**ascent, random_start=True, ball="sequence", site="context")
+    table = comparison_table(summarise([trial(1, value=0.7, configuration=robust)]))
+    assert row(table, "random_start") == ("true", "–", "–", "")
+    assert row(table, "ball") == ("sequence", "–", "–", "")
+    assert row(table, "site")[0] == "context"
+    labels = {cells[0] for cells in table.rows}
+    assert labels.isdisjoint({"norm", "step_size", "copies", "samples"})
+
+
+def test_a_method_that_replaces_words_shows_how_often_and_how(trial):
+    static = Configuration(method="rs_da", replace_probability=0.75, substitution="static")
+    table = comparison_table(summarise([trial(1, value=0.7, configuration=static)]))
+    assert row(table, "replace_probability")[0] == "0.75"
+    assert row(table, "substitution")[0] == "static"
+    assert "copies" not in {cells[0] for cells in table.rows}  # as many as by default
 
 
 def test_a_loss_has_a_minus_sign(trial):

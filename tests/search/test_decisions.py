@@ -26,6 +26,8 @@ from rxtune.config import (
     Parameter,
     Space,
     Study,
+    TaskChoice,
+    TaskFile,
     Uniform,
 )
 from rxtune.errors import RxtuneError, StudyError
@@ -492,6 +494,28 @@ def test_the_study_survives_the_journal(stopping: Any) -> None:
         RATE,
     )
     study = build_study(*parameters, stopping=stopping)
+    assert _study_from_json(json.loads(json.dumps(_study_to_json(study)))) == study
+
+
+OWN = {
+    "name": "own",
+    "labels": ["good", "bad"],
+    "source_language": "en",
+    "target_languages": ["sw"],
+    "columns": {"text": "text", "label": "label"},
+    "files": {"train": {"en": "/d/a.tsv"}, "dev": {"sw": "/d/b.tsv"}, "test": {"sw": "/d/c.tsv"}},
+}
+CHOSEN = {"catalogue": "sib200", "folder": "/d/sib200"}
+
+
+@pytest.mark.parametrize(
+    "task",
+    [TaskFile.model_validate(OWN), TaskChoice.model_validate(CHOSEN)],
+    ids=["own", "chosen"],
+)
+def test_a_task_of_ones_own_survives_the_journal(task: TaskFile | TaskChoice) -> None:
+    study = build_study(BOTH, Parameter("sigma", LogUniform(0.1, 3.0)), RATE)
+    study = study.model_copy(update={"task": task})
     assert _study_from_json(json.loads(json.dumps(_study_to_json(study)))) == study
 
 

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from rxtune.config import Configuration
-from rxtune.errors import DivergedError
+from rxtune.errors import DivergedError, TrialOutOfMemoryError
 from rxtune.results import ConfirmedRun, ZeroShot
 from rxtune.search import retraining
 from rxtune.search.cluster import Capacity
 from rxtune.search.retraining import Retrained, retrain
+from rxtune.search.run_folder import RunFolder
+from rxtune.search.workload import Workload
 
 TESTED = ZeroShot(
     accuracy={"eng": 0.9, "qaa": 0.5}, source_language="eng", dev_languages=(), split="test"
 )
+
+PREDICTIONS = pa.table({"id": ["a"], "language": ["eng"], "label": ["x"], "prediction": ["x"]})
 
 
 def run_of(seed: int) -> ConfirmedRun:
@@ -27,10 +35,10 @@ def run_of(seed: int) -> ConfirmedRun:
 def ended(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> Retrained:
     """Return how a run ends whose training returns or raises `outcome`."""
 
-    def train_and_test(*_: Any) -> ZeroShot:
+    def train_and_test(*_: Any) -> tuple[ZeroShot, pa.Table]:
         if isinstance(outcome, Exception):
             raise outcome
-        return TESTED
+        return TESTED, PREDICTIONS
 
     monkeypatch.setattr(retraining, "_train_and_test", train_and_test)
     nothing: Any = None
@@ -40,6 +48,28 @@ def ended(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> Retrained:
 def test_a_run_that_ends_carries_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
     found = ended(monkeypatch, TESTED)
     assert (found.run.zero_shot, found.run.reason, found.is_final) == (TESTED, None, True)
+    assert found.predictions is PREDICTIONS
+
+
+def test_predictions_are_kept_in_the_runs_folder(tmp_path: Path) -> None:
+    plan: Any = SimpleNamespace(folder=RunFolder(tmp_path))
+    retraining._keep_predictions(
+        plan, Retrained(run=run_of(12), is_final=True, predictions=PREDICTIONS)
+    )
+    retraining._keep_predictions(plan, Retrained(run=run_of(13), is_final=True))
+    (kept,) = (tmp_path / "predictions").iterdir()
+    assert kept.name == "test-trial-0003-seed-12.parquet"
+    assert parquet.read_table(kept) == PREDICTIONS
+
+
+def test_a_retrained_run_is_tested_on_every_language(workload: Workload) -> None:
+    found = retrain(run_of(1), replace(workload, dev={}), workload.dev, threads=1, device="cpu")
+    result, saved = found.run.zero_shot, found.predictions
+    assert result is not None
+    assert result.split == "test"
+    for language, accuracy in result.accuracy.items():
+        rows = [row for row in saved.to_pylist() if row["language"] == language]
+        assert sum(row["label"] == row["prediction"] for row in rows) / len(rows) == accuracy
 
 
 def test_a_divergence_is_final(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,6 +77,12 @@ def test_a_divergence_is_final(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.run.reason == "diverged: update 3 of 9: loss is nan"
     assert found.is_final
     assert found.traceback is None
+
+
+def test_memory_that_ran_out_may_suffice_another_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = ended(monkeypatch, TrialOutOfMemoryError("a pass of 32 examples must fit"))
+    assert found.run.reason == "out of memory: a pass of 32 examples must fit"
+    assert (found.is_final, found.traceback) == (False, None)
 
 
 @pytest.mark.parametrize(

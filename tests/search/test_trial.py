@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import ray.tune
 import torch
+from pyarrow import parquet
 from transformers import AutoModelForSequenceClassification
 
 from rxtune.config import Configuration
-from rxtune.errors import DivergedError
+from rxtune.data.mixed_language import MixedPairs
+from rxtune.errors import DivergedError, TrialOutOfMemoryError
 from rxtune.results import Evaluation, ZeroShot
 from rxtune.search import trial
 from rxtune.search.trial import explain, parse, run_trial
@@ -44,7 +49,7 @@ def config(tmp_path: Path) -> dict[str, Any]:
 
 
 def failing_with(error: BaseException) -> Callable[..., Any]:
-    def fail(*_: Any) -> Any:
+    def fail(*_: Any, **__: Any) -> Any:
         raise error
 
     return fail
@@ -75,6 +80,33 @@ def test_the_model_it_leaves_has_the_accuracy_it_reported(
     assert accuracy == messages[-1]["zero_shot"].accuracy
 
 
+def test_its_accuracies_can_be_recounted_from_its_predictions(
+    messages: list[dict[str, Any]], config: dict[str, Any], workload: Workload
+) -> None:
+    run_trial(config, workload)
+    saved = parquet.read_table(f"{config['folder']}/model/predictions.parquet")
+    right, rows = Counter[str](), Counter[str]()
+    for row in saved.to_pylist():
+        rows[row["language"]] += 1
+        right[row["language"]] += row["label"] == row["prediction"]
+    reported = messages[-1]["zero_shot"].accuracy
+    assert {language: right[language] / rows[language] for language in rows} == reported
+    assert saved["id"].to_pylist()[:16] == [f"dev-{number}" for number in range(16)]
+
+
+def test_mixed_language_pairs_are_reported_where_there_are_some(
+    messages: list[dict[str, Any]], config: dict[str, Any], workload: Workload
+) -> None:
+    tokens = pa.concat_tables(
+        [workload.dev[language] for language in ("eng", "qaa", "qaa", "qab")]
+    )
+    mixed = MixedPairs(languages=("eng", "qaa"), items=16, tokens=tokens)
+    run_trial(config, replace(workload, mixed=mixed))
+    result = messages[-1]["zero_shot"]
+    assert result.generalized["eng"]["eng"] == result.accuracy["eng"]
+    assert result.generalized_mean == result.accuracy["qaa"]
+
+
 def test_a_trial_that_runs_again_reports_the_same_from_its_checkpoint(
     messages: list[dict[str, Any]], config: dict[str, Any], workload: Workload
 ) -> None:
@@ -94,6 +126,36 @@ def test_a_divergence_is_a_report_not_an_exception(
     )
     run_trial(config, workload)
     assert messages == [{"kind": "failed", "reason": "diverged: loss is nan at update 3"}]
+
+
+def test_memory_that_runs_out_is_a_report_that_says_what_to_try(
+    messages: list[dict[str, Any]],
+    config: dict[str, Any],
+    workload: Workload,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rxtune.train.fine_tune", failing_with(MemoryError("no room")))
+    run_trial(config, workload)
+    (message,) = messages
+    assert message.keys() == {"kind", "reason"}
+    assert message["reason"].startswith("out of memory: a pass of 8 examples must fit")
+    assert "train.accumulation: 2" in message["reason"]
+
+
+def test_memory_is_given_back_before_a_trial_and_before_it_is_told_of(
+    messages: list[dict[str, Any]],
+    config: dict[str, Any],
+    workload: Workload,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[tuple[str, int]] = []
+    monkeypatch.setattr(
+        "rxtune.train.release_memory", lambda device: told.append((device, len(messages)))
+    )
+    monkeypatch.setattr(trial, "train_and_evaluate", failing_with(ValueError("odd")))
+    run_trial(config, workload)
+    assert told == [("cpu", 0), ("cpu", 0)]
+    assert len(messages) == 1
 
 
 def test_any_other_error_is_a_report_with_its_traceback(
@@ -129,6 +191,7 @@ def test_rays_way_of_stopping_a_trial_passes_through(
             "out of memory: CUDA out of memory",
         ),
         (MemoryError(), "out of memory: "),
+        (TrialOutOfMemoryError("a pass of 8\nx"), "out of memory: a pass of 8"),
         (RuntimeError("shape [2, 3]\nis odd"), "RuntimeError: shape [2, 3]"),
         (DivergedError("update 3 of 9: loss inf"), "diverged: update 3 of 9: loss inf"),
     ],

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rxtune.config import Configuration, Study
+from rxtune.config import (
+    Choice,
+    Configuration,
+    Constant,
+    Domain,
+    Parameter,
+    Space,
+    Study,
+    Uniform,
+)
 from rxtune.data import Task
-from rxtune.errors import ModelError
+from rxtune.errors import ModelError, StudyError
 from rxtune.perturb import absolute_radius, absolute_sigma
-from rxtune.search.workload import Workload, prepare, prepare_test
+from rxtune.search.encoders import EMBEDDED, find_encoder
+from rxtune.search.workload import Workload, distinct_tokens, prepare, prepare_test, sites_of
 
 
 def test_every_language_is_tokenised_once_the_source_first(workload: Workload) -> None:
@@ -67,8 +82,8 @@ def test_absolute_units_are_taken_as_they_are(workload: Workload) -> None:
 
 
 def test_all_trials_share_the_seed_of_the_search(workload: Workload) -> None:
-    assert workload.settings(Configuration()).seed == 7
-    assert workload.settings(Configuration(learning_rate=2.0)).seed == 7
+    assert workload.settings(Configuration(), "cpu").seed == 7
+    assert workload.settings(Configuration(learning_rate=2.0), "cpu").seed == 7
 
 
 def test_the_value_is_the_mean_over_the_dev_languages_alone(workload: Workload) -> None:
@@ -90,11 +105,187 @@ def test_the_test_split_is_read_only_when_asked_for(
     watched = replace(task, read=read)
     prepare(study, watched, ("qab",), tiny_encoder)
     assert set(splits) == {"train", "dev"}
-    tables = prepare_test(study, watched, tiny_encoder)
+    tables, mixed = prepare_test(study, watched, tiny_encoder)
     assert list(tables) == ["eng", "qaa", "qab"]
     assert "test" in splits
+    assert mixed is None
 
 
 def test_an_encoder_without_weights_is_refused(study: Study, task: Task, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"config\.json must exist"):
         prepare(study, task, ("qab",), tmp_path)
+
+
+def test_a_language_without_a_dev_split_is_left_out(
+    study: Study, task: Task, tiny_encoder: Path
+) -> None:
+    workload = prepare(study, replace(task, with_dev=("eng", "qab")), ("qab",), tiny_encoder)
+    assert list(workload.dev) == ["eng", "qab"]
+
+
+@given(st.lists(st.lists(st.integers(0, 9), min_size=1), min_size=1))
+def test_distinct_tokens_are_those_that_occur(texts: list[list[int]]) -> None:
+    table = pa.table({"input_ids": pa.array(texts, pa.list_(pa.int32()))})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rxtune.search.workload._PART", 2)
+        found = distinct_tokens(table)
+    assert found.tolist() == sorted({token for text in texts for token in text})
+
+
+# --- words replaced
+
+
+@pytest.fixture(scope="module")
+def substituting(study: Study, task: Task, tiny_encoder: Path) -> Workload:
+    own = {"synonyms": {"cat": ("dog",)}, "qaa": {"dog": ("be",)}}
+    rich = replace(task, substitutes=lambda key: own.get(key, {}))
+    methods = Choice(("standard", "rs_da", "code_switch"))
+    probability = Parameter("replace_probability", Uniform(0.1, 1.0))
+    space = Space({"method": Parameter("method", methods), "replace_probability": probability})
+    return prepare(study.model_copy(update={"space": space}), rich, ("qab",), tiny_encoder)
+
+
+def test_a_method_that_replaces_words_trains_on_them(substituting: Workload) -> None:
+    plain = substituting.training_data(Configuration())
+    assert plain.table(0) is substituting.train
+    for method in ("rs_da", "code_switch"):
+        configuration = Configuration(method=method, replace_probability=0.9)  # type: ignore[arg-type]
+        data = substituting.training_data(configuration)
+        assert data.examples == plain.examples
+        assert data.table(0)["input_ids"] != plain.table(0)["input_ids"]
+
+
+def test_static_copies_stand_beside_the_original(substituting: Workload) -> None:
+    configuration = Configuration(
+        method="rs_da", replace_probability=0.9, substitution="static", copies=2
+    )
+    assert substituting.training_data(configuration).examples == 3 * substituting.train.num_rows
+
+
+def test_without_such_a_method_no_text_travels(workload: Workload) -> None:
+    assert workload.text is None
+    assert workload.neighbours == {}
+
+
+# --- how it is trained
+
+
+def training(study: Study, **changes: Any) -> Study:
+    return study.model_copy(update={"train": study.train.model_copy(update=changes)})
+
+
+def at_sites(study: Study, site: Domain, **when: Any) -> Study:
+    own = Parameter("site", site, **when)
+    space = Space({**study.space.parameters, "site": own})
+    return study.model_copy(update={"space": space})
+
+
+def test_the_studys_way_to_train_reaches_the_settings(study: Study, workload: Workload) -> None:
+    changed = training(study, precision="bf16", accumulation=2, gradient_checkpointing=True)
+    settings = replace(workload, study=changed).settings(Configuration(), "cpu")
+    assert (settings.precision, settings.accumulation) == ("bf16", 2)
+    assert settings.gradient_checkpointing
+    assert workload.settings(Configuration(), "cpu").precision == "fp32"
+
+
+def test_the_device_decides_what_auto_means(
+    workload: Workload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: True)
+    assert workload.settings(Configuration(), "cuda").precision == "bf16"
+    assert workload.settings(Configuration(), "cpu").precision == "fp32"
+
+
+def test_absolute_values_do_not_ask_the_drivers_device(study: Study, workload: Workload) -> None:
+    driver = replace(workload, study=training(study, precision="bf16"))
+    small = Configuration(method="adv", radius=0.003, pgd_steps=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # bf16 would be too coarse for it
+        assert driver.absolute(small) == workload.absolute(small)
+
+
+def test_a_model_is_built_with_the_studys_attention(study: Study, workload: Workload) -> None:
+    eager = replace(workload, study=training(study, attention="eager"))
+    assert eager.model(0).config._attn_implementation == "eager"
+    assert workload.model(0).config._attn_implementation == "sdpa"
+
+
+def test_m_at_the_context_is_measured_where_a_trial_may_need_it(
+    study: Study, task: Task, tiny_encoder: Path, workload: Workload
+) -> None:
+    assert (workload.context_unit, workload.context_width) == (None, None)
+    both = at_sites(study, Choice(("word", "context")))
+    found = prepare(both, task, ("qab",), tiny_encoder)
+    assert found.context_width == 32
+    assert found.context_unit is not None
+    noise = Configuration(method="rs_rp", sigma=0.5, site="context")
+    sigma = absolute_sigma(0.5, found.context_unit, 32)
+    assert found.absolute(noise)["sigma"] == pytest.approx(sigma)
+
+
+def test_the_sites_of_a_space_are_those_its_trials_may_have(study: Study) -> None:
+    assert sites_of(study.space) == ("word",)
+    assert sites_of(at_sites(study, Constant("context")).space) == ("context",)
+    assert sites_of(at_sites(study, Choice(("context", "word"))).space) == ("word", "context")
+    only_noise = at_sites(study, Constant("context"), when={"method": ("rs_rp",)})
+    assert sites_of(only_noise.space) == ("word", "context")
+
+
+def test_an_encoder_too_short_for_the_texts_is_refused(
+    study: Study, task: Task, tiny_encoder: Path
+) -> None:
+    with pytest.raises(ModelError, match=r"texts of 100 tokens .+ lower train\.max_length"):
+        prepare(training(study, max_length=100), task, ("qab",), tiny_encoder)
+
+
+def test_the_embedded_encoder_is_tried_out_only_where_it_is_used_otherwise(
+    study: Study, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+    monkeypatch.setattr(
+        "rxtune.search.workload.check_encoder", lambda *_, longest, **__: tried.append(longest)
+    )
+    prepare(study, task, ("qab",), find_encoder(EMBEDDED))
+    assert tried == []
+    prepare(study, replace(task, origin="mine"), ("qab",), find_encoder(EMBEDDED))
+    prepare(training(study, max_length=9), task, ("qab",), find_encoder(EMBEDDED))
+    assert tried == [32, 9]
+
+
+# --- mixed-language pairs
+
+
+def evaluating(study: Study, when: str, sample: int = 250) -> Study:
+    evaluate = study.evaluate.model_copy(update={"generalized": when, "sample": sample})
+    return study.model_copy(update={"evaluate": evaluate})
+
+
+@pytest.mark.parametrize(
+    ("when", "in_search", "in_confirm"),
+    [("never", False, False), ("confirm", False, True), ("always", True, True)],
+)
+def test_mixed_language_pairs_are_made_when_they_are_wanted(
+    study: Study, task: Task, tiny_encoder: Path, when: str, in_search: bool, in_confirm: bool
+) -> None:
+    pairs = replace(task, is_pair=True, parallel="id")
+    asked = evaluating(study, when)
+    dev = prepare(asked, pairs, ("qab",), tiny_encoder).mixed
+    _, test = prepare_test(asked, pairs, tiny_encoder)
+    assert (dev is not None, test is not None) == (in_search, in_confirm)
+
+
+def test_a_sample_of_items_stands_in_all_pairs_of_languages(
+    study: Study, task: Task, tiny_encoder: Path
+) -> None:
+    pairs = replace(task, is_pair=True, parallel="id")
+    _, mixed = prepare_test(evaluating(study, "confirm", 5), pairs, tiny_encoder)
+    assert mixed is not None
+    assert (mixed.languages, mixed.items) == (("eng", "qaa", "qab"), 5)
+    assert mixed.tokens.num_rows == 9 * 5
+
+
+def test_pairs_that_there_are_not_are_refused(
+    study: Study, task: Task, tiny_encoder: Path
+) -> None:
+    with pytest.raises(StudyError, match=r"always needs a task of sentence pairs .+ 'small'"):
+        prepare(evaluating(study, "always"), task, ("qab",), tiny_encoder)

@@ -1,0 +1,204 @@
+"""What a search will cost, from a few timed steps on this machine; nothing is trained."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from rxtune.config import Configuration
+from rxtune.data import DataSummary, UnknownShare, check_task, load_tokenizer, unknown_shares
+from rxtune.search.plan import Ground
+from rxtune.search.workload import Workload, prepare
+
+_DRAWN_TEXTS = 1000
+"""Training texts in which words are replaced for the measurement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodForecast:
+    """What a full trial of one method costs at its start point."""
+
+    configuration: Configuration
+    step_seconds: float
+    updates: int
+    drawing_seconds: float
+    """Seconds in which the words of a whole trial are replaced."""
+
+    @property
+    def training_seconds(self) -> float:
+        """Seconds of a full trial, evaluations aside."""
+        return self.updates * self.step_seconds + self.drawing_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What a search costs if no trial is stopped early."""
+
+    device: Literal["cpu", "cuda"]
+    precision: str
+    methods: tuple[MethodForecast, ...]
+    """The start points: the baseline, then one for every other method."""
+    evaluations: int
+    """Of a full trial, in the dev languages."""
+    evaluation_seconds: float
+    final_seconds: float
+    """Of the evaluation in all languages at the end of a full trial."""
+    weight_bytes: int
+    trials: int
+    at_a_time: int
+    """Trials that this machine holds at a time by default."""
+    notes: tuple[str, ...]
+    """What to doubt about the settings."""
+
+    @property
+    def checkpoint_bytes(self) -> int:
+        """What a running trial keeps: weights and the optimiser's two moments of each."""
+        return 3 * self.weight_bytes
+
+    @property
+    def most_bytes(self) -> int:
+        """Checkpoint and model of every trial that runs, the best model and its successor."""
+        return self.at_a_time * (self.checkpoint_bytes + self.weight_bytes) + 2 * self.weight_bytes
+
+    def trial_seconds(self, method: MethodForecast) -> float:
+        """Return the seconds of a full trial."""
+        evaluating = self.evaluations * self.evaluation_seconds + self.final_seconds
+        return method.training_seconds + evaluating
+
+    @property
+    def total_seconds(self) -> float:
+        """Seconds of all trials one after another: the start points, then equal shares."""
+        seconds = [self.trial_seconds(method) for method in self.methods]
+        started = seconds[: self.trials]
+        return sum(started) + (self.trials - len(started)) * sum(seconds) / len(seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A study that can be searched, and what that will cost."""
+
+    ground: Ground
+    data: DataSummary
+    unknown: tuple[UnknownShare, ...]
+    """Share of unknown tokens by language."""
+    forecast: Forecast
+
+
+def check_ground(
+    ground: Ground,
+    *,
+    on_data: Callable[[Ground, DataSummary, tuple[UnknownShare, ...]], None],
+) -> Checked:
+    """Validate data and encoder of a study, and forecast its cost; trains nothing.
+
+    Args:
+        ground: From `examine`.
+        on_data: Called when the data is checked: encoder and timing take longer.
+
+    Raises:
+        StudyError: the study cannot be searched as it is.
+        DataError: malformed data.
+        ModelError: the encoder does not load or cannot be trained as asked.
+        TrialOutOfMemoryError: a step of a method does not fit this machine's memory.
+    """
+    data = ground.data or check_task(ground.task)
+    unknown = unknown_shares(ground.task, load_tokenizer(ground.encoder_folder))
+    on_data(ground, data, unknown)
+    workload = prepare(ground.study, ground.task, ground.dev_languages, ground.encoder_folder)
+    return Checked(ground=ground, data=data, unknown=unknown, forecast=measure(workload))
+
+
+def measure(workload: Workload) -> Forecast:
+    """Return what a search of a workload costs here, on a GPU if there is one.
+
+    Raises:
+        StudyError: the device does not compute in the study's precision.
+        TrialOutOfMemoryError: a step of a method does not fit the memory.
+    """
+    import torch
+
+    has_gpu = torch.cuda.is_available()
+    device: Literal["cpu", "cuda"] = "cuda" if has_gpu else "cpu"
+    if not has_gpu:
+        torch.set_num_threads(1)  # as a trial has it by default
+    model = workload.model(seed=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        methods = tuple(
+            _time_method(workload, model, configuration, device)
+            for configuration in workload.study.start_points()
+        )
+    chosen = pa.concat_tables(_tokens(workload, language) for language in workload.dev_languages)
+    per_row = _time_row(workload, model, chosen)
+    return Forecast(
+        device=device,
+        precision=workload.settings(Configuration(), device).precision,
+        methods=methods,
+        evaluations=workload.evaluations,
+        evaluation_seconds=per_row * chosen.num_rows,
+        final_seconds=per_row * _rows_at_the_end(workload),
+        weight_bytes=sum(4 * parameter.numel() for parameter in model.parameters()),
+        trials=workload.study.search.trials,
+        at_a_time=torch.cuda.device_count() if has_gpu else len(os.sched_getaffinity(0)),
+        notes=tuple(dict.fromkeys(str(warning.message) for warning in caught)),
+    )
+
+
+def _time_method(
+    workload: Workload, model: Any, configuration: Configuration, device: str
+) -> MethodForecast:
+    from rxtune.data.order import count_updates
+    from rxtune.train.timing import time_step
+
+    settings = workload.settings(configuration, device)
+    data = workload.training_data(configuration)
+    return MethodForecast(
+        configuration=configuration,
+        # Replaced words are other words, but no more of them.
+        step_seconds=time_step(
+            model, workload.train, settings, pad_id=workload.pad_id, device=device
+        ),
+        updates=count_updates(
+            data.examples, batch_size=settings.batch_size, epochs=settings.epochs
+        ),
+        drawing_seconds=_time_drawing(workload, configuration, settings.epochs),
+    )
+
+
+def _time_drawing(workload: Workload, configuration: Configuration, epochs: float) -> float:
+    """Return the seconds in which a trial's words are replaced, and made tokens of."""
+    if configuration.method not in workload.neighbours or workload.text is None:
+        return 0.0
+    few = workload.text.texts.slice(0, _DRAWN_TEXTS)
+    text = replace(workload.text, texts=few, fingerprint="a sample to be timed")
+    sample = replace(workload, text=text).training_data(configuration)
+    began = time.perf_counter()
+    sample.table(0)
+    # Copies are made once, fresh words in every epoch.
+    draws = 1.0 if configuration.substitution == "static" else epochs
+    times = draws * int(workload.train.num_rows) / max(1, int(few.num_rows))
+    return times * (time.perf_counter() - began)
+
+
+def _time_row(workload: Workload, model: Any, table: pa.Table) -> float:
+    from rxtune.train.timing import time_prediction
+
+    return time_prediction(model, table, pad_id=workload.pad_id)
+
+
+def _tokens(workload: Workload, language: str) -> pa.Table:
+    """Return the dev split without its ids, which are text or numbers by language."""
+    table = workload.dev[language]
+    names = ("input_ids", "token_type_ids", "label")
+    return table.select([name for name in names if name in table.column_names])
+
+
+def _rows_at_the_end(workload: Workload) -> int:
+    tables = [*workload.dev.values(), *([workload.mixed.tokens] if workload.mixed else [])]
+    return sum(int(table.num_rows) for table in tables)
