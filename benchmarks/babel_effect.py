@@ -48,6 +48,11 @@ def group_mean(accuracy: dict[str, float], group: str) -> float:
     return mean(accuracy[code] for code, lang in LANGUAGES.items() if lang.group == group)
 
 
+def shared_seeds(runs: dict[str, dict[int, Run]]) -> set[int]:
+    """Return the seeds that every configuration was trained with."""
+    return set.intersection(*(set(by_seed) for by_seed in runs.values()))
+
+
 def points(values: Iterable[float]) -> str:
     """Return mean ± standard deviation in points."""
     values = [100 * value for value in values]
@@ -56,15 +61,16 @@ def points(values: Iterable[float]) -> str:
 
 def print_grid(runs: dict[str, dict[int, Run]], method: str, dev: Sequence[str]) -> None:
     """Print dev score and held-out mean (dev split) of every configuration of a method."""
-    print(f"\n### {method}, dev split: dev score / held-out mean, mean over seeds\n")
+    print(f"\n### {method}, dev split: dev score / held-out mean, mean over shared seeds\n")
     rows: dict[str, dict[float, str]] = defaultdict(dict)
     for key, by_seed in runs.items():
         configuration = json.loads(key)
         if configuration["method"] != method:
             continue
         strength = configuration.get("sigma", configuration.get("radius", 0.0))
-        scores = [dev_score(run, dev) for run in by_seed.values()]
-        others = [held_out(run["curve"][-1], dev) for run in by_seed.values()]
+        shared = [by_seed[seed] for seed in shared_seeds(runs)]
+        scores = [dev_score(run, dev) for run in shared]
+        others = [held_out(run["curve"][-1], dev) for run in shared]
         rows[f"{strength:g}"][configuration["learning_rate"]] = (
             f"{100 * mean(scores):.1f} / {100 * mean(others):.1f}"
         )
@@ -79,7 +85,7 @@ def print_grid(runs: dict[str, dict[int, Run]], method: str, dev: Sequence[str])
 
 def choose(runs: dict[str, dict[int, Run]], method: str, dev: Sequence[str]) -> str:
     """Return the configuration of a method with the best dev score, mean over shared seeds."""
-    shared = set.intersection(*(set(by_seed) for by_seed in runs.values()))
+    shared = shared_seeds(runs)
     candidates = [key for key in runs if json.loads(key)["method"] == method]
     return max(
         candidates, key=lambda key: mean(dev_score(runs[key][seed], dev) for seed in shared)

@@ -21,7 +21,7 @@ from typing import Any
 from rxtune.config.configuration import Configuration
 from rxtune.data import find_task
 
-LEARNING_RATES = (0.5, 1.0, 2.0, 3.0)
+LEARNING_RATES = (0.3, 0.5, 1.0, 2.0, 3.0)
 SIGMAS = (0.3, 0.6, 1.0, 1.7)
 MIDDLE = 1.0
 """The sigma that is tried at every learning rate."""
@@ -44,6 +44,7 @@ def grid() -> Iterator[Configuration]:
     for rate in RATES:
         for bound in RADII:
             yield Configuration(method="adv", learning_rate=rate, radius=bound, pgd_steps=1)
+    for rate in (0.5, *RATES):
         yield Configuration(
             method="smooth_adv", learning_rate=rate, sigma=sigma, radius=radius, pgd_steps=1
         )

@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 from statistics import mean
 
-from babel_effect import load
+from babel_effect import load, shared_seeds
 
 from rxtune.report import spearman
 from rxtune.testbed import LANGUAGES, TARGETS
@@ -36,7 +36,8 @@ def main() -> None:
     parser.add_argument("runs", type=Path)
     arguments = parser.parse_args()
     runs = load(arguments.runs)
-    seeds = sorted({seed for by_seed in runs.values() for seed in by_seed})
+    # Of some configurations there are more seeds; a ranking needs all configurations.
+    seeds = sorted(shared_seeds(runs))
     curve = next(iter(next(iter(runs.values())).values()))["curve"]
     evaluations = len(curve)
     print(f"Spearman correlation with the final target mean, {len(runs)} configurations,")

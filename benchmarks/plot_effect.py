@@ -11,14 +11,14 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import matplotlib.pyplot as plt
-from babel_effect import choose, held_out, load
+from babel_effect import choose, held_out, load, shared_seeds
 from matplotlib.axes import Axes
 
 from rxtune.data import find_task
 from rxtune.testbed import LANGUAGES
 
 # Okabe and Ito's palette, which colour-blind readers tell apart.
-PLAIN, ROBUST = "#000000", "#0072B2"
+PLAIN, ROBUST, SMOOTH = "#000000", "#0072B2", "#D55E00"
 
 
 def spread(values: list[float]) -> tuple[float, float]:
@@ -26,11 +26,12 @@ def spread(values: list[float]) -> tuple[float, float]:
     return 100 * mean(values), 100 * (stdev(values) if len(values) > 1 else 0.0)
 
 
-def draw_languages(axes: Axes, plain: dict[int, dict], robust: dict[int, dict]) -> None:
+def draw_languages(axes: Axes, chosen: dict[str, dict[int, dict]]) -> None:
     """Draw test accuracy per language, the most distant on the right."""
     for runs, colour, label, shift in (
-        (plain, PLAIN, "plain fine-tuning", -0.08),
-        (robust, ROBUST, "random perturbation", 0.08),
+        (chosen["standard"], PLAIN, "plain fine-tuning", -0.14),
+        (chosen["rs_rp"], ROBUST, "random perturbation (rs_rp)", 0.0),
+        (chosen["smooth_adv"], SMOOTH, "PGD through noise (smooth_adv)", 0.14),
     ):
         points = [spread([run["test"][code] for run in runs.values()]) for code in LANGUAGES]
         axes.errorbar(
@@ -55,7 +56,7 @@ def draw_sigma(axes: Axes, runs: dict[str, dict[int, dict]], rate: float, dev: l
         if configuration["method"] in ("standard", "rs_rp") and (
             configuration["learning_rate"] == rate
         ):
-            scores = [held_out(run["test"], dev) for run in by_seed.values()]
+            scores = [held_out(by_seed[seed]["test"], dev) for seed in shared_seeds(runs)]
             points[configuration.get("sigma", 0.0)] = scores
     strengths = sorted(points)
     values = [spread(points[sigma]) for sigma in strengths]
@@ -75,10 +76,10 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
     runs, dev = load(arguments.runs), list(find_task("babel").dev_languages)
-    plain, robust = (choose(runs, method, dev) for method in ("standard", "rs_rp"))
+    chosen = {m: choose(runs, m, dev) for m in ("standard", "rs_rp", "smooth_adv")}
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), width_ratios=(3, 2))
-    draw_languages(left, runs[plain], runs[robust])
-    draw_sigma(right, runs, json.loads(robust)["learning_rate"], dev)
+    draw_languages(left, {method: runs[key] for method, key in chosen.items()})
+    draw_sigma(right, runs, json.loads(chosen["standard"])["learning_rate"], dev)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
