@@ -218,6 +218,7 @@ def plan(tmp_path: Path) -> Plan:
         dev_languages=("qaf",),
         encoder="none",
         encoder_folder=tmp_path,
+        data=None,
         folder=folder,
     )
 
