@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from statistics import fmean
 from typing import Any, Literal, Self
 
 from rxtune.config.configuration import Configuration
@@ -21,6 +22,23 @@ class TrialState(StrEnum):
     """Diverged, out of memory, error or interrupted; the reason is kept beside the state."""
 
 
+class Failure(StrEnum):
+    """Why a trial has no result."""
+
+    DIVERGED = "diverged"
+    """The loss or the score was not finite; the same would come out again, so no retry."""
+    OUT_OF_MEMORY = "out of memory"
+    """The device's memory did not hold the training."""
+    WORKER_LOST = "worker lost"
+    """Its process died, again and again."""
+    NODE_LOST = "node lost"
+    """Its machine left the cluster, again and again."""
+    ERROR = "error"
+    """An exception; its traceback lies in the run's `failures/`."""
+    INTERRUPTED = "interrupted"
+    """The search was ended: no fault of the trial's, which a resume takes up again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """One evaluation of a trial on the dev split of the dev languages."""
@@ -33,6 +51,11 @@ class Evaluation:
     """What the search maximises: the aggregate of `accuracy` over the dev languages."""
     accuracy: Mapping[str, float]
     """Dev accuracy in [0, 1] by language: the dev languages, and others if asked for."""
+    macro_f1: Mapping[str, float] = field(default_factory=dict)
+    """Unweighted mean F1 of the classes, in [0, 1], of the same languages."""
+    objectives: tuple[float, ...] = ()
+    """What a search with several objectives optimises, in the study's order and its own sign:
+    `compute` is to be low, all others high; `value` is the first."""
     train_loss: float
     """Mean training loss since the previous evaluation, in nats."""
     forward_equivalents: float
@@ -49,7 +72,7 @@ class Evaluation:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
         """Return the evaluation that `to_json` wrote."""
-        return cls(**record)
+        return cls(**{**record, "objectives": tuple(record.get("objectives", ()))})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +85,10 @@ class ZeroShot:
     dev_languages: tuple[str, ...]
     """The languages that chose between trials: not zero-shot in the strict sense."""
     split: str = "dev"
+    macro_f1: Mapping[str, float] = field(default_factory=dict)
+    """Unweighted mean F1 of the classes, in [0, 1], by language."""
+    noisy_source: float | None = None
+    """Source accuracy with noise on the embeddings; a signal to be audited. None: not measured."""
     generalized: Mapping[str, Mapping[str, float]] | None = None
     """Of pair tasks: accuracy by language of the first sentence, then of the second; None: not
     measured. On a sample of the items, so its diagonal need not equal `accuracy`."""
@@ -125,6 +152,25 @@ class ZeroShot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Replicate:
+    """A trial's configuration trained once more, on another seed."""
+
+    seed: int
+    value: float
+    """Its last evaluation's value."""
+    zero_shot: ZeroShot
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-serialisable dict; `from_json` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Return the replicate that `to_json` wrote."""
+        return cls(**{**record, "zero_shot": ZeroShot.from_json(record["zero_shot"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
     """Everything that is known about one trial; rebuilt from the journal at any time."""
 
@@ -134,6 +180,10 @@ class TrialRecord:
     state: TrialState
     reason: str | None = None
     """Why the trial failed or was stopped, in one line."""
+    failure: Failure | None = None
+    """What kind of failure it was; None unless the trial failed."""
+    losses: int = 0
+    """How often its worker was lost and the trial given to another one."""
     is_baseline: bool = False
     """Trial 0 (or its retry): plain fine-tuning at default parameters."""
     absolute: Mapping[str, float] = field(default_factory=dict)
@@ -141,14 +191,23 @@ class TrialRecord:
     evaluations: tuple[Evaluation, ...] = ()
     zero_shot: ZeroShot | None = None
     """Dev accuracy of every language; only for trials that ran to their end."""
+    replicates: tuple[Replicate, ...] = ()
+    """All seeds of a trial that was trained on several, its own first; else empty."""
     started: float | None = None
     """Unix time in seconds."""
     ended: float | None = None
 
     @property
     def value(self) -> float | None:
-        """The last evaluation's value, or None before the first."""
+        """The last evaluation's value, or None before the first; the mean over replicates."""
+        if self.replicates:
+            return fmean(replicate.value for replicate in self.replicates)
         return self.evaluations[-1].value if self.evaluations else None
+
+    @property
+    def objectives(self) -> tuple[float, ...]:
+        """What a search with several objectives compares; empty before the first evaluation."""
+        return self.evaluations[-1].objectives if self.evaluations else ()
 
     @property
     def forward_equivalents(self) -> float:

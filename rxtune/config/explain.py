@@ -13,14 +13,10 @@ from rxtune.config.faults import Fault, Key, dotted
 from rxtune.config.fields import BETWEEN_KEYS
 from rxtune.config.names import did_you_mean, nearest, show
 from rxtune.config.parameter import RULES
-from rxtune.config.study import (
-    Asha,
-    SearchSettings,
-    Select,
-    Stopping,
-    Study,
-    TrainDefaults,
-)
+from rxtune.config.search_settings import SearchSettings
+from rxtune.config.select import Select
+from rxtune.config.stopping import Asha, Hyperband, Median, Stopping
+from rxtune.config.study import Study, TrainDefaults
 
 Sections = Mapping[Key, type[BaseModel]]
 """The models of the mappings, by where they stand."""
@@ -30,6 +26,8 @@ _SECTIONS: Sections = {
     ("search",): SearchSettings,
     ("stopping",): Stopping,
     ("stopping", "asha"): Asha,
+    ("stopping", "hyperband"): Hyperband,
+    ("stopping", "median"): Median,
     ("select",): Select,
     ("train",): TrainDefaults,
     ("augment",): Augment,

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from rxtune.config.augment import FOLDER
 from rxtune.config.explain import explain
 from rxtune.config.faults import Fault
+from rxtune.config.points import point_faults
 from rxtune.config.reader import read_space
 from rxtune.config.source import Source, read_source
 from rxtune.config.space import Units
@@ -28,7 +29,12 @@ FLAGS: Mapping[str, str] = {
     "search.trials": "--trials",
     "search.seed": "--seed",
     "search.startup_trials": "--startup-trials",
-    "stopping": "--stopping",
+    "search.time_budget": "--time-budget",
+    "search.compute_budget": "--compute-budget",
+    "search.plateau": "--plateau",
+    "search.replicates": "--replicates",
+    "search.keep": "--keep",
+    "stopping": "--stopper",
     "select.languages": "--languages",
     "train.epochs": "--epochs",
     "train.batch_size": "--batch-size",
@@ -60,6 +66,8 @@ def load_study(path: str | PathLike[str], overrides: Mapping[str, Any] | None = 
         study = Study.model_validate({**tree, "space": space}, context={FOLDER: Path(path).parent})
     except ValidationError as error:
         faults += explain(error)
+    else:
+        faults += point_faults(study.space, study.search.points)
     faults += source.faults
     if faults:
         raise StudyError(_report(faults, source, given))

@@ -92,26 +92,30 @@ class Space:
         return Configuration(**{name: _typed(name, value) for name, value in active.items()})
 
     def start_points(self) -> list[Configuration]:
-        """Return the first trials: the baseline, then one for every other method of the space.
-
-        The baseline is plain fine-tuning at the default learning rate, whether or not the space
-        holds the method `standard`.
-        """
+        """Return plain fine-tuning, then a typical point of every other method of the space."""
         others = [method for method in self.methods if method != "standard"]
-        return [self._typical(method) for method in ("standard", *others)]
+        return [self.typical({"method": method}) for method in ("standard", *others)]
 
     def to_plain(self) -> dict[str, Any]:
         """Return the section `space` of a study file."""
         return {name: parameter.to_plain() for name, parameter in self.parameters.items()}
 
-    def _typical(self, method: str) -> Configuration:
-        chosen: dict[str, Any] = {"method": method}
+    def typical(self, fixed: Mapping[str, Any]) -> Configuration:
+        """Return the point with the values `fixed`, `method` among them, the rest in the middle.
+
+        The learning rate is the encoder's default, if it may be.
+        """
+        return self.configuration(self.filled(fixed))
+
+    def filled(self, fixed: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `fixed` with a typical value of every other parameter that is active with it."""
+        chosen = dict(fixed)
         for name in self.order:
-            if name != "method" and self.is_active(name, chosen):
+            if name not in chosen and self.is_active(name, chosen):
                 domain = self.parameters[name].domain
                 is_factor = name == "learning_rate" and self.units == "relative"
                 chosen[name] = domain.closest(1.0) if is_factor else domain.middle()
-        return self.configuration(chosen)
+        return chosen
 
     def _read_with(self, name: str, chosen: Mapping[str, Any]) -> Any:
         other, _ = READ_WITH[name]

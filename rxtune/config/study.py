@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BeforeValidator,
     Field,
     InstanceOf,
     Strict,
@@ -22,99 +21,13 @@ from rxtune.config.augment import Augment, Evaluate
 from rxtune.config.configuration import Configuration
 from rxtune.config.fields import BETWEEN_KEYS, Name, Number, Section, Whole, printable
 from rxtune.config.names import show
+from rxtune.config.points import points_of
+from rxtune.config.search_settings import SearchSettings
+from rxtune.config.select import Select
 from rxtune.config.source import write_yaml
 from rxtune.config.space import Space, Units
+from rxtune.config.stopping import Stopping
 from rxtune.config.task_file import TaskChoice, TaskFile
-
-EVALUATIONS = 6
-"""Evaluations per trial where early stopping is off."""
-
-
-def _as_languages(value: Any) -> Any:
-    if value == "auto":
-        return value
-    codes = [value] if isinstance(value, str) else value
-    if not isinstance(codes, list | tuple) or not all(isinstance(code, str) for code in codes):
-        raise ValueError(
-            f"auto or language codes are required, got {show(value)}; write [sw, ur], with "
-            "quotes around what is no text"
-        )
-    if not codes:
-        raise ValueError("at least one dev language is required, got []; name one or write auto")
-    for position, code in enumerate(codes):
-        if code in codes[:position]:
-            raise ValueError(f"every language must stand once, got {show(code)} twice; delete one")
-        if code == "auto":
-            raise ValueError("auto must stand alone, got it in a list; write languages: auto")
-        printable(code)
-    return tuple(codes)
-
-
-Languages = Annotated[Literal["auto"] | tuple[str, ...], BeforeValidator(_as_languages)]
-
-
-class SearchSettings(Section):
-    """How trials are proposed."""
-
-    sampler: Literal["tpe", "random"] = "tpe"
-    """Optuna sampler that proposes trials once the start points are used up."""
-    trials: Whole = Field(default=24, ge=1)
-    """Number of trials, the baseline included."""
-    seed: Whole = Field(default=0, ge=0)
-    """Seed of the proposals and of every trial."""
-    startup_trials: Whole = Field(default=8, ge=0)
-    """Number of ended trials before the sampler models them; until then it draws at random."""
-
-
-class Asha(Section):
-    """Asynchronous successive halving (Li et al. 2020, arXiv 1810.05934)."""
-
-    evaluations: Whole = Field(default=EVALUATIONS, ge=1)
-    """Evaluations of a full trial, spread evenly over its training."""
-    first_rung: Whole = Field(default=2, ge=1)
-    """Evaluations before a trial can be stopped; regularised training is slow at first."""
-    reduction_factor: Whole = Field(default=3, ge=2)
-    """One in this many trials goes on at a rung; rung k is after first_rung · factor^k."""
-
-    @model_validator(mode="after")
-    def _first_rung_is_reached(self) -> Self:
-        if self.first_rung > self.evaluations:
-            limits = {"name": "first_rung", "got": self.first_rung, "most": self.evaluations}
-            rule = "must be at most evaluations ({most}), got {got}; "
-            hint = "lower it, or write stopping: none"
-            raise PydanticCustomError(BETWEEN_KEYS, rule + hint, limits)
-        return self
-
-    @property
-    def rungs(self) -> tuple[int, ...]:
-        """Evaluations after which a trial can be stopped, the end of a full trial excluded."""
-        rungs = []
-        rung = self.first_rung
-        while rung < self.evaluations:
-            rungs.append(rung)
-            rung *= self.reduction_factor
-        return tuple(rungs)
-
-
-class Stopping(Section):
-    """When weak trials are stopped early."""
-
-    asha: Asha | None = Asha()
-    """Settings of successive halving; null: every trial runs to its end."""
-
-    @property
-    def evaluations(self) -> int:
-        """Evaluations of a trial that runs to its end."""
-        return self.asha.evaluations if self.asha else EVALUATIONS
-
-
-class Select(Section):
-    """By what trials are compared."""
-
-    languages: Languages = "auto"
-    """Dev languages, by code; auto: the task's low-resource dev language."""
-    aggregate: Literal["mean"] = "mean"
-    """How the accuracies of several dev languages become one value."""
 
 
 class TrainDefaults(Section):
@@ -186,7 +99,18 @@ class Study(Section):
     @field_validator("stopping", mode="before")
     @classmethod
     def _none_is_off(cls, value: Any) -> Any:
-        return Stopping(asha=None) if value == "none" else value
+        return {"asha": None} if value == "none" else value
+
+    @field_validator("stopping")
+    @classmethod
+    def _has_updates_to_fix(cls, stopping: Stopping, info: ValidationInfo) -> Stopping:
+        space = info.data.get("space")
+        if stopping.unit == "compute" and space and "epochs" in space.parameters:
+            text = (
+                "is compute, so all trials cost the same, but epochs is searched; fix one of them"
+            )
+            raise PydanticCustomError(BETWEEN_KEYS, text, {"name": "unit"})
+        return stopping
 
     @field_validator("train")
     @classmethod
@@ -199,8 +123,19 @@ class Study(Section):
         return train
 
     def start_points(self) -> list[Configuration]:
-        """Return the first trials: see `Space.start_points`."""
-        return self.space.start_points()
+        """Return the first trials: the baseline, the study's own points, one per other method.
+
+        The baseline is plain fine-tuning at the default learning rate, whether or not the space
+        holds the method `standard`.
+
+        Raises:
+            StudyError: a point is not of the space.
+        """
+        baseline, *typical = self.space.start_points()
+        points = points_of(self.space, self.search.points)
+        seen = {point.method for point in points}
+        found = [baseline, *points, *(p for p in typical if p.method not in seen)]
+        return list(dict.fromkeys(found))
 
     def to_yaml(self) -> str:
         """Return the whole study as a file that `load_study` reads back to an equal one."""
