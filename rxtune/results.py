@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from statistics import fmean
 from typing import Any, Literal, Self
 
 from rxtune.config.configuration import Configuration
+from rxtune.config.select import Metric
 
 
 class TrialState(StrEnum):
@@ -48,11 +49,13 @@ class Evaluation:
     updates: int
     """Optimiser updates done so far."""
     value: float
-    """What the search maximises: the aggregate of `accuracy` over the dev languages."""
+    """What the search maximises: its first objective, of `scores`."""
     accuracy: Mapping[str, float]
-    """Dev accuracy in [0, 1] by language: the dev languages, and others if asked for."""
+    """Dev accuracy in [0, 1] by language: the dev languages, and the source if it is asked for."""
     macro_f1: Mapping[str, float] = field(default_factory=dict)
     """Unweighted mean F1 of the classes, in [0, 1], of the same languages."""
+    metric: Metric = "accuracy"
+    """Which of the two the search compares by."""
     objectives: tuple[float, ...] = ()
     """What a search with several objectives optimises, in the study's order and its own sign:
     `compute` is to be low, all others high; `value` is the first."""
@@ -64,6 +67,11 @@ class Evaluation:
     """Wall time of the trial so far, in seconds."""
     time: float
     """Unix time at which the evaluation ended, in seconds."""
+
+    @property
+    def scores(self) -> Mapping[str, float]:
+        """By language, what the search compares by: accuracy or macro-F1."""
+        return self.macro_f1 if self.metric == "macro_f1" else self.accuracy
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict; `from_json` reads it back."""
@@ -77,7 +85,10 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZeroShot:
-    """Accuracy in every language of the task, by a model trained on the source language."""
+    """Accuracy in every language of the task, by a model trained on the source language.
+
+    All means are of `scores`: of the accuracy, or of macro-F1 where the study selects by it.
+    """
 
     accuracy: Mapping[str, float]
     """Accuracy in [0, 1] by language, source language included."""
@@ -85,23 +96,30 @@ class ZeroShot:
     dev_languages: tuple[str, ...]
     """The languages that chose between trials: not zero-shot in the strict sense."""
     split: str = "dev"
+    metric: Metric = "accuracy"
+    """By which of the two the study compares."""
     macro_f1: Mapping[str, float] = field(default_factory=dict)
     """Unweighted mean F1 of the classes, in [0, 1], by language."""
     noisy_source: float | None = None
-    """Source accuracy with noise on the embeddings; a signal to be audited. None: not measured."""
+    """Source score with noise on the embeddings; a signal to be audited. None: not measured."""
     generalized: Mapping[str, Mapping[str, float]] | None = None
-    """Of pair tasks: accuracy by language of the first sentence, then of the second; None: not
-    measured. On a sample of the items, so its diagonal need not equal `accuracy`."""
+    """Of pair tasks: score by language of the first sentence, then of the second; None: not
+    measured. On a sample of the items, so its diagonal need not equal `scores`."""
+
+    @property
+    def scores(self) -> Mapping[str, float]:
+        """By language, what the study compares by: accuracy or macro-F1."""
+        return self.macro_f1 if self.metric == "macro_f1" else self.accuracy
 
     @property
     def generalized_mean(self) -> float | None:
-        """Mean accuracy over pairs of sentences in two languages (the matrix without diagonal)."""
+        """Mean score over pairs of sentences in two languages (the matrix without diagonal)."""
         if self.generalized is None:
             return None
         mixed = [
-            accuracy
+            score
             for first, row in self.generalized.items()
-            for second, accuracy in row.items()
+            for second, score in row.items()
             if first != second
         ]
         return sum(mixed) / len(mixed) if mixed else None
@@ -117,29 +135,30 @@ class ZeroShot:
         return tuple(lang for lang in self.target_languages if lang not in self.dev_languages)
 
     @property
-    def source_accuracy(self) -> float:
-        """Accuracy in the language of the training data."""
-        return self.accuracy[self.source_language]
+    def source_score(self) -> float:
+        """Score in the language of the training data."""
+        return self.scores[self.source_language]
 
     @property
     def target_mean(self) -> float:
-        """Mean accuracy over all target languages (NaN without any)."""
-        return self._mean(self.target_languages)
+        """Mean score over all target languages (NaN without any)."""
+        return self.mean_over(self.target_languages)
 
     @property
     def held_out_mean(self) -> float:
-        """Mean accuracy over held-out target languages: the zero-shot figure (NaN without any)."""
-        return self._mean(self.held_out_languages)
+        """Mean score over held-out target languages: the zero-shot figure (NaN without any)."""
+        return self.mean_over(self.held_out_languages)
 
     @property
     def worst_language(self) -> str | None:
-        """The target language with the lowest accuracy, or None without targets."""
-        return min(self.target_languages, key=lambda lang: self.accuracy[lang], default=None)
+        """The target language with the lowest score, or None without targets."""
+        return min(self.target_languages, key=lambda lang: self.scores[lang], default=None)
 
-    def _mean(self, languages: tuple[str, ...]) -> float:
+    def mean_over(self, languages: Collection[str]) -> float:
+        """Return the mean score over some languages (NaN without any)."""
         if not languages:
             return float("nan")
-        return sum(self.accuracy[language] for language in languages) / len(languages)
+        return sum(self.scores[language] for language in languages) / len(languages)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict; `from_json` reads it back."""
@@ -215,15 +234,16 @@ class TrialRecord:
         return self.evaluations[-1].forward_equivalents if self.evaluations else 0.0
 
 
-Role = Literal["robust", "best plain", "default plain"]
+Role = Literal["robust", "named", "best plain", "default plain"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmedRun:
     """A configuration that a search chose, retrained on a fresh seed and tested once."""
 
-    trial: int
-    """Number of the search's trial that the configuration comes from."""
+    trial: int | None
+    """Number of the search's trial that the configuration comes from; None: of none, it was named
+    by its parameters."""
     roles: tuple[Role, ...]
     """What the configuration was in the search: the best plain one may be the default as well."""
     configuration: Configuration
@@ -233,6 +253,12 @@ class ConfirmedRun:
     """Accuracy on the test split; None where the run failed."""
     reason: str | None = None
     """Why the run failed, in one line."""
+    forward_equivalents: float | None = None
+    """Cost of the training in forward passes of one example; None: not counted."""
+    seconds: float | None = None
+    """Wall time of the training in seconds; None: not measured."""
+    predictions: str | None = None
+    """Name of the file with its predictions, in the run's folder of predictions."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict; `from_json` reads it back."""

@@ -5,31 +5,42 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 from typing import Any, Self
 
 import optuna
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from rxtune.config import Study
+from rxtune.config import GROWING, SearchSettings, Study
 from rxtune.errors import StudyError
-from rxtune.results import Evaluation, TrialRecord, TrialState, ZeroShot
+from rxtune.results import Evaluation, Failure, Replicate, TrialRecord, TrialState, ZeroShot
 from rxtune.search.ledger import Ledger
-from rxtune.search.proposals import build_sampler, propose
-from rxtune.search.rungs import stop_reason
+from rxtune.search.proposals import Proposal
+from rxtune.search.proposer import Proposer, again
+from rxtune.search.replicates import is_contender, mean_result, replicate_seed
+from rxtune.search.rungs import pareto_stop_reason, stop_reason
 from rxtune.search.trial_attributes import (
     changed,
     evaluation_attributes,
+    evaluations_of,
     failure_attributes,
+    has_evaluation,
     is_counted,
     is_interrupted,
     is_reserved,
+    last_evaluation,
+    replicate_attributes,
+    replicates_of,
     retry_attributes,
     to_record,
 )
+from rxtune.search.warm_start import WarmStart
 
 _ENOUGH_FAILURES = 4
+WARM_START = "warm_start"
+EXHAUSTED = "every effectively different configuration of the space has been tried"
 
 
 class SearchStudy:
@@ -45,17 +56,26 @@ class SearchStudy:
         self._ledger = ledger
         self._lock = ledger.journal.lock
         self._ended: dict[int, TrialRecord] = {}
+        self._proposer = Proposer(ledger.attribute(WARM_START))
+        self.exhausted: str | None = None
+        """Why `ask` has nothing more to propose although trials are left, in one line."""
 
     @classmethod
     def create(
-        cls, path: str | os.PathLike[str], study: Study, *, sync: Callable[[int], None] = os.fsync
+        cls,
+        path: str | os.PathLike[str],
+        study: Study,
+        *,
+        warm_start: WarmStart | None = None,
+        sync: Callable[[int], None] = os.fsync,
     ) -> Self:
-        """Start a search in a new journal, with its start points enqueued.
+        """Start a search in a new journal, with what earlier searches have taught.
 
         Raises:
             StudyError: The journal holds a search already, or cannot be opened.
         """
-        return cls(Ledger.create(path, study, sync=sync))
+        taught = {} if warm_start is None else {WARM_START: warm_start.to_json()}
+        return cls(Ledger.create(path, study, sync=sync, attributes=taught))
 
     @classmethod
     def open(
@@ -84,7 +104,7 @@ class SearchStudy:
 
     @property
     def study(self) -> Study:
-        """The resolved study that the journal carries, its number of trials as it is now."""
+        """The resolved study that the journal carries, what may grow in it as it is now."""
         return self._ledger.study
 
     @property
@@ -97,27 +117,28 @@ class SearchStudy:
         """What a crash had left half-written and opening removed, in one line."""
         return self._ledger.journal.recovered
 
-    def extend(self, trials: int) -> None:
-        """Raise the number of trials asked for.
+    def extend(self, search: SearchSettings) -> None:
+        """Take over how long the search goes on and what it keeps; the rest stays as it is.
 
         Raises:
-            StudyError: Fewer than before.
+            StudyError: Fewer trials than before.
         """
         with self._lock:
-            if trials < self.trials_total:
+            if search.trials < self.trials_total:
                 raise StudyError(
                     f"--trials: this search has {self.trials_total} trials and cannot shrink to "
-                    f"{trials}; ask for {self.trials_total} or more"
+                    f"{search.trials}; ask for {self.trials_total} or more"
                 )
-            if trials > self.trials_total:
+            if any(getattr(search, name) != getattr(self.study.search, name) for name in GROWING):
                 with self._ledger.decision():
-                    self._ledger.set_total(trials)
+                    self._ledger.grow(search)
+                self.exhausted = None
 
     def ask(self) -> TrialRecord | None:
         """Return a new running trial, or None when as many as asked for have been proposed.
 
         First the configurations of interrupted trials again, then the start points, then what the
-        sampler proposes.
+        sampler proposes; None as well when the space holds nothing that was not tried.
         """
         with self._lock:
             trials = self._ledger.trials()
@@ -125,42 +146,31 @@ class SearchStudy:
                 return None
             retried = {trial.user_attrs.get("retry_of") for trial in trials}
             lost = (t for t in trials if is_interrupted(t) and t.number not in retried)
-            with self._ledger.decision():
-                number = self._ask_again(trial) if (trial := next(lost, None)) else self._ask_new()
+            if trial := next(lost, None):
+                number = self._begin(again(trial), retry_attributes(trial))
+            elif found := self._proposer.next(self.study, trials):
+                number = self._begin(*found)
+            else:
+                self.exhausted = EXHAUSTED
+                return None
             return self.record(number)
 
-    def _ask_again(self, lost: FrozenTrial) -> int:
+    def _begin(self, proposal: Proposal, attributes: Mapping[str, Any]) -> int:
         number = len(self._ledger.trials())
-        self._ledger.optuna.add_trial(
-            optuna.create_trial(
-                state=OptunaState.RUNNING,
-                params=lost.params,
-                distributions=lost.distributions,
-                user_attrs=retry_attributes(lost),
+        with self._ledger.decision():
+            self._ledger.optuna.add_trial(
+                optuna.create_trial(
+                    state=OptunaState.RUNNING,
+                    params=dict(proposal.params),
+                    distributions=dict(proposal.distributions),
+                    user_attrs={
+                        "configuration": proposal.configuration.to_json(),
+                        **attributes,
+                    },
+                    system_attrs=dict(proposal.memory),
+                )
             )
-        )
         return number
-
-    def _ask_new(self) -> int:
-        study, trials = self._ledger.optuna, self._ledger.trials()
-        waiting = (trial for trial in trials if trial.state == OptunaState.WAITING)
-        enqueued = next(waiting, None)
-        idle, number = study.sampler, enqueued.number if enqueued else len(trials)
-        study.sampler = build_sampler(self.study.search, number)
-        try:
-            trial = study.ask()
-            assert trial.number == number, f"trial {number} was due, Optuna gave {trial.number}"
-            self._choose(trial, enqueued)
-        finally:
-            study.sampler = idle
-        return number
-
-    def _choose(self, trial: optuna.Trial, enqueued: FrozenTrial | None) -> None:
-        if enqueued is None:
-            configuration = propose(trial, self.study.space)
-            trial.set_user_attr("configuration", configuration.to_json())
-        elif enqueued.system_attrs["fixed_params"]:  # none: a baseline outside of the space
-            propose(trial, self.study.space)
 
     def describe(self, number: int, **attributes: Any) -> None:
         """Keep JSON values beside a running trial; `absolute` becomes part of its record."""
@@ -190,47 +200,110 @@ class SearchStudy:
         """
         with self._lock:
             trial = self._ledger.trial(number)
-            if trial.state.is_finished() or evaluation.number in trial.intermediate_values:
+            if trial.state.is_finished() or has_evaluation(trial, evaluation.number):
                 return _earlier_answer(trial, evaluation.number)
             with self._ledger.decision():
                 if not math.isfinite(evaluation.value):
                     what = f"dev accuracy {evaluation.value} at evaluation {evaluation.number}"
-                    self._tell_failed(number, what, interrupted=False)
+                    self._tell_failed(number, what, Failure.DIVERGED)
                     return True
                 self._ledger.keep(number, _news(trial, attributes))
                 return self._judge(trial, evaluation)
 
     def _judge(self, trial: FrozenTrial, evaluation: Evaluation) -> bool:
-        number, asha = trial.number, self.study.stopping.asha
+        number = trial.number
         self._ledger.keep(number, evaluation_attributes(evaluation))
-        running = self._ledger.handle(number)
-        running.report(evaluation.value, step=evaluation.number)
-        # Asked in any case: a trial that does not ask stands in no rung.
-        if not running.should_prune() or asha is None:
+        reason = self._reason_to_stop(number, evaluation)
+        is_last = evaluation.number >= self.study.stopping.evaluations
+        if reason is None or "baseline" in trial.user_attrs or is_last:
             return False
-        if "baseline" in trial.user_attrs or evaluation.number >= asha.evaluations:
-            return False
-        reason = stop_reason(asha, evaluation, self._ledger.trial(number), self._ledger.trials())
         self._ledger.keep(number, {"reason": reason})
         self._ledger.optuna.tell(number, state=OptunaState.PRUNED)
         return True
 
-    def finish(self, number: int, zero_shot: ZeroShot) -> None:
-        """End a trial that ran to its end; its value is its last evaluation's."""
+    def _reason_to_stop(self, number: int, evaluation: Evaluation) -> str | None:
+        """Enter the evaluation into the rungs, as every trial must, and ask them."""
+        stopping, select = self.study.stopping, self.study.select
+        if select.is_multiple:  # Optuna has no rungs for several objectives
+            reached = {t.number: list(evaluations_of(t).values()) for t in self._ledger.trials()}
+            return pareto_stop_reason(stopping, select.objective, number, reached)
+        running = self._ledger.handle(number)
+        running.report(evaluation.value, step=evaluation.number)
+        if not running.should_prune():
+            return None
+        trials = self._ledger.trials()
+        return stop_reason(stopping, evaluation, self._ledger.trial(number), trials)
+
+    def finish(
+        self, number: int, zero_shot: ZeroShot, *, replicate: int = 1, value: float | None = None
+    ) -> bool:
+        """Record that a trial ran to its end; return whether it goes on with another seed.
+
+        Its value is its last evaluation's or, of several seeds, the mean. Only a contender goes
+        on: one that fewer than a third of the trials with as many seeds beat. The baseline
+        always does, as all others are measured against it. An end told again is answered as
+        before and writes nothing.
+
+        Args:
+            number: The trial.
+            zero_shot: Its result on this seed.
+            replicate: Which of its seeds this was, from 1.
+            value: What its last evaluation on this seed gave; needed from the second one on.
+        """
         with self._lock:
             trial = self._ledger.trial(number)
-            news = changed(trial, {"zero_shot": zero_shot.to_json()})
             if trial.state.is_finished():
                 assert trial.state == OptunaState.COMPLETE, f"trial {number} ended otherwise"
-                assert not news, f"trial {number} finished with another result"
-                return
-            value = self.record(number).value
+                several = self.study.search.replicates > 1
+                is_known = several or not changed(trial, {"zero_shot": zero_shot.to_json()})
+                assert is_known, f"trial {number} finished with another result"
+                return False
+            if replicate <= len(replicates_of(trial)):
+                return True
+            if replicate == 1:
+                value = self.record(number).value
             assert value is not None, f"trial {number} has no evaluation"
             with self._ledger.decision():
-                self._ledger.keep(number, news)
-                self._ledger.optuna.tell(number, value)
+                return self._end_seed(trial, zero_shot, value)
 
-    def fail(self, number: int, reason: str, *, interrupted: bool = False) -> None:
+    def _end_seed(self, trial: FrozenTrial, zero_shot: ZeroShot, value: float) -> bool:
+        number, most = trial.number, self.study.search.replicates
+        if most == 1:
+            self._tell_finished(number, zero_shot, [value])
+            return False
+        done = replicates_of(trial)
+        seed = replicate_seed(self.study.search.seed, len(done))
+        done = (*done, Replicate(seed=seed, value=value, zero_shot=zero_shot))
+        self._ledger.keep(number, replicate_attributes(len(done), done[-1]))
+        if len(done) < most and self._is_contender(number, done):
+            return True
+        values = [replicate.value for replicate in done]
+        self._tell_finished(number, mean_result([r.zero_shot for r in done]), values)
+        return False
+
+    def _is_contender(self, number: int, done: Sequence[Replicate]) -> bool:
+        if "baseline" in self._ledger.trial(number).user_attrs:
+            return True
+        values = {t.number: replicates_of(t)[: len(done)] for t in self._ledger.trials()}
+        return is_contender(number, {n: r for n, r in values.items() if len(r) == len(done)})
+
+    def _tell_finished(self, number: int, zero_shot: ZeroShot, values: Sequence[float]) -> None:
+        self._ledger.keep(number, {"zero_shot": zero_shot.to_json()})
+        trial = self._ledger.trial(number)
+        objectives = evaluations_of(trial)[last_evaluation(trial)].objectives
+        self._ledger.optuna.tell(number, [fmean(values), *objectives[1:]])
+
+    def lost(self, number: int) -> int:
+        """Count that a running trial's worker was lost; return how often by now."""
+        with self._lock:
+            trial = self._ledger.trial(number)
+            assert not trial.state.is_finished(), f"trial {number} has ended"
+            losses = int(trial.user_attrs.get("losses", 0)) + 1
+            with self._ledger.decision():
+                self._ledger.keep(number, {"losses": losses})
+            return losses
+
+    def fail(self, number: int, reason: str, failure: Failure = Failure.ERROR) -> None:
         """End a trial without a result; an interrupted one is proposed again by `ask`.
 
         Failing twice is one failure; the first reason stands.
@@ -239,13 +312,14 @@ class SearchStudy:
             trial = self._ledger.trial(number)
             if trial.state.is_finished():
                 assert trial.state == OptunaState.FAIL, f"trial {number} ended otherwise"
-                assert is_interrupted(trial) == interrupted, f"trial {number} ended otherwise"
+                again = failure is Failure.INTERRUPTED
+                assert is_interrupted(trial) == again, f"trial {number} ended otherwise"
                 return
             with self._ledger.decision():
-                self._tell_failed(number, reason, interrupted)
+                self._tell_failed(number, reason, failure)
 
-    def _tell_failed(self, number: int, reason: str, interrupted: bool) -> None:
-        self._ledger.keep(number, failure_attributes(reason, interrupted))
+    def _tell_failed(self, number: int, reason: str, failure: Failure) -> None:
+        self._ledger.keep(number, failure_attributes(reason, failure))
         self._ledger.optuna.tell(number, state=OptunaState.FAIL)
 
     def running(self) -> list[TrialRecord]:
@@ -253,10 +327,9 @@ class SearchStudy:
         return [record for record in self.records() if record.state is TrialState.RUNNING]
 
     def records(self) -> list[TrialRecord]:
-        """Return all trials by number, without those only enqueued."""
+        """Return all trials by number."""
         with self._lock:
-            trials = (t for t in self._ledger.trials() if t.state != OptunaState.WAITING)
-            return [self._record(trial) for trial in trials]
+            return [self._record(trial) for trial in self._ledger.trials()]
 
     def record(self, number: int) -> TrialRecord:
         """Return one trial."""
@@ -270,15 +343,19 @@ class SearchStudy:
         return record
 
     def best(self) -> TrialRecord | None:
-        """Return the finished trial with the highest value.
+        """Return the winner, which is the one that the report names."""
+        return next(iter(self.ranking()), None)
 
-        Of equal ones a plain one, then the earliest: the winner that the report names.
+    def ranking(self) -> list[TrialRecord]:
+        """Return the finished trials, the one with the highest value first.
+
+        Of equal ones a plain one, then the earliest.
         """
         finished = [r for r in self.records() if r.state is TrialState.FINISHED]
-        return max(
+        return sorted(
             finished,
             key=lambda r: (r.value, r.configuration.method == "standard", -r.number),
-            default=None,
+            reverse=True,
         )
 
     def counts(self) -> Counter[TrialState]:
@@ -295,7 +372,7 @@ class SearchStudy:
             trials = [self._record(t) for t in self._ledger.trials() if is_counted(t)]
         failed = [trial for trial in trials if trial.state is TrialState.FAILED]
         alive = any(trial.state is not TrialState.FAILED and trial.evaluations for trial in trials)
-        if alive or len(failed) < max(_ENOUGH_FAILURES, len(self.study.space.start_points())):
+        if alive or len(failed) < max(_ENOUGH_FAILURES, len(self.study.start_points())):
             return None
         reasons = Counter(trial.reason for trial in failed).most_common(2)
         named = "; ".join(f"{count} x {reason}" for reason, count in reasons)
@@ -311,5 +388,5 @@ def _news(trial: FrozenTrial, attributes: Mapping[str, Any]) -> dict[str, Any]:
 def _earlier_answer(trial: FrozenTrial, evaluation: int) -> bool:
     """Return what `report` answered for an evaluation, or True for one after a trial's end."""
     if trial.state == OptunaState.PRUNED:
-        return evaluation >= max(trial.intermediate_values)
+        return evaluation >= last_evaluation(trial)
     return trial.state == OptunaState.FAIL

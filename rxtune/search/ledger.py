@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -12,15 +12,14 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, Trial
 
-from rxtune.config import Study, TaskChoice, TaskFile
+from rxtune.config import GROWING, SearchSettings, Study, TaskChoice, TaskFile
 from rxtune.config.reader import read_space
 from rxtune.errors import StudyError
 from rxtune.search.journal import JournalFile
-from rxtune.search.proposals import params_of
 from rxtune.search.rungs import build_pruner
 
 STUDY_NAME = "rxtune"
-FORMAT = 1
+FORMAT = 2
 """Version of what rxtune writes into a journal."""
 
 Sync = Callable[[int], None]
@@ -30,7 +29,7 @@ class Ledger:
     """A search as Optuna stores it, with `decision` to change it in whole groups."""
 
     study: Study
-    """The resolved study that the journal carries, its number of trials as it is now."""
+    """The resolved study that the journal carries, what may grow in it as it is now."""
     optuna: optuna.Study
     """The study as Optuna sees it, on this journal."""
 
@@ -38,8 +37,15 @@ class Ledger:
         self.journal = journal
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str], study: Study, *, sync: Sync) -> Self:
-        """Write a new search into a new journal.
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        study: Study,
+        *,
+        sync: Sync,
+        attributes: Mapping[str, Any],
+    ) -> Self:
+        """Write a new search into a new journal, with attributes of its own.
 
         Raises:
             StudyError: The journal holds a search already, or cannot be opened.
@@ -52,7 +58,7 @@ class Ledger:
                     "another --name"
                 )
             with ledger.journal.group():
-                ledger._write(study)
+                ledger._write(study, attributes)
             ledger.connect()
         return ledger
 
@@ -80,16 +86,22 @@ class Ledger:
             self.journal.close()
             raise
 
-    def _write(self, study: Study) -> None:
+    def _write(self, study: Study, attributes: Mapping[str, Any]) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # Optuna announces every new study
         self._storage = JournalStorage(self.journal)
         self.optuna = optuna.create_study(
-            storage=self._storage, study_name=STUDY_NAME, direction="maximize"
+            storage=self._storage,
+            study_name=STUDY_NAME,
+            directions=[
+                "minimize" if name == "compute" else "maximize" for name in study.select.objective
+            ],
         )
         self.study = study
         self.optuna.set_user_attr("format", FORMAT)
         self.optuna.set_user_attr("study", _study_to_json(study))
-        self.set_total(study.search.trials)
+        for name, value in attributes.items():
+            self.optuna.set_user_attr(name, value)
+        self.grow(study.search)
 
     def connect(self) -> None:
         """Build everything in memory from the journal.
@@ -105,12 +117,12 @@ class Ledger:
                 f"(format {attributes.get('format')}, needed {FORMAT}); use the version that "
                 "wrote it, or start a new search"
             )
-        self.study = _with_trials(_study_from_json(attributes["study"]), attributes["trials"])
+        self.study = _grown(_study_from_json(attributes["study"]), attributes["growing"])
         self.optuna = optuna.load_study(
             storage=self._storage,
             study_name=STUDY_NAME,
             sampler=optuna.samplers.RandomSampler(),  # proposes nothing: `ask` brings its own
-            pruner=build_pruner(self.study.stopping.asha),
+            pruner=build_pruner(self.study.stopping),
         )
 
     def _study_attributes(self) -> dict[str, Any]:
@@ -131,19 +143,15 @@ class Ledger:
                 self.connect()
             raise
 
-    def set_total(self, trials: int) -> None:
-        """Write the number of trials, and enqueue the start points that now find room."""
-        self.optuna.set_user_attr("trials", trials)
-        space = self.study.space
-        enqueued = sum("start_point" in trial.user_attrs for trial in self.trials())
-        for index, point in enumerate(space.start_points()[:trials]):
-            if index >= enqueued:
-                baseline = {"baseline": True} if index == 0 else {}
-                self.optuna.enqueue_trial(
-                    dict(params_of(space, point) or {}),
-                    {"start_point": index, "configuration": point.to_json(), **baseline},
-                )
-        self.study = _with_trials(self.study, trials)
+    def grow(self, search: SearchSettings) -> None:
+        """Write how long the search goes on and what it keeps, as it is to be from now on."""
+        growing = search.model_dump(mode="json", include=set(GROWING))
+        self.optuna.set_user_attr("growing", growing)
+        self.study = _grown(self.study, growing)
+
+    def attribute(self, name: str) -> Any:
+        """Return what the search was created with under this name, or None."""
+        return self._study_attributes().get(name)
 
     def trials(self) -> list[FrozenTrial]:
         """Return all trials by number: Optuna's own records, not copies, so read only."""
@@ -188,6 +196,6 @@ def _task_from_json(plain: str | dict[str, Any]) -> str | TaskFile | TaskChoice:
     return kind.model_validate(plain)
 
 
-def _with_trials(study: Study, trials: int) -> Study:
-    search = study.search.model_copy(update={"trials": trials})
-    return study.model_copy(update={"search": search})
+def _grown(study: Study, growing: Mapping[str, Any]) -> Study:
+    search = study.search.model_dump(mode="json") | dict(growing)
+    return study.model_copy(update={"search": SearchSettings.model_validate(search)})

@@ -1,107 +1,130 @@
-"""What to try next: the search space in Optuna's terms, and a sampler for every trial."""
+"""What to try next: start points, then what the sampler proposes, and nothing twice."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+import optuna
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.trial import Trial
 
-from rxtune.config import (
-    Choice,
-    Configuration,
-    Constant,
-    Domain,
-    Int,
-    LogInt,
-    LogUniform,
-    SearchSettings,
-    Space,
-    Uniform,
-)
+from rxtune.config import Configuration, Constant, Space, Study
+from rxtune.config.canonical import canonical
+from rxtune.search.cube import everything, grid, sobol_point
+from rxtune.search.distributions import params_of, suggest, to_distribution
+from rxtune.search.history import Lesson, build_history, distributions_of, known
+from rxtune.search.samplers import FLAT, build_sampler
+
+ATTEMPTS = 16
+"""How often the sampler may propose what was run before, until the points left are counted."""
+_MOST_ATTEMPTS = 4096
 
 
-def build_sampler(settings: SearchSettings, number: int) -> BaseSampler:
-    """Return a new sampler for trial `number`; its seed is derived from both.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A configuration to be tried, and what Optuna's record of the trial needs."""
 
-    A sampler that lives on would make a proposal depend on what the process did before; this way
-    it depends on the journal and the number alone.
+    configuration: Configuration
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Of the active parameters; empty where the configuration lies outside of the space."""
+    distributions: Mapping[str, BaseDistribution] = field(default_factory=dict)
+    memory: Mapping[str, Any] = field(default_factory=dict)
+    """What the sampler wrote down for itself: NSGA-II's generations."""
+
+
+def as_proposal(
+    space: Space, configuration: Configuration, memory: Mapping[str, Any] | None = None
+) -> Proposal:
+    """Return a configuration as a proposal; one outside of the space has no parameters.
+
+    The sampler then does not learn from it: half a point would split the groups in which it models
+    the parameters.
     """
-    seed = int(np.random.SeedSequence((settings.seed, number)).generate_state(1)[0])
-    if settings.sampler == "random":
-        return RandomSampler(seed=seed)
+    params = params_of(space, configuration) or {}
+    return Proposal(
+        configuration=configuration,
+        params=params,
+        distributions=distributions_of(space, params),
+        memory=memory or {},
+    )
+
+
+def propose(study: Study, number: int, lessons: Sequence[Lesson]) -> Proposal | None:
+    """Return what trial `number` is to try, or None when every point of the space was tried.
+
+    A function of its arguments alone. What is effectively equal to a lesson's configuration is
+    not proposed again, whatever became of it: all trials of a search share one seed.
+
+    Args:
+        study: Space, sampler, seed and objectives.
+        number: Of the trial, which decides the seed.
+        lessons: All trials so far, and what an earlier search has taught.
+    """
+    tried = {canonical(lesson.configuration) for lesson in lessons if lesson.is_own}
+    for found in _candidates(study, number, lessons):
+        if canonical(found.configuration) not in tried:
+            return found
+    return None
+
+
+def _candidates(study: Study, number: int, lessons: Sequence[Lesson]) -> Iterator[Proposal]:
+    """Yield proposals until one is new; the last resort is all that the space holds."""
+    space, settings = study.space, study.search
+    if settings.sampler == "grid":
+        for point in grid(space, settings.grid_points, settings.seed):
+            yield as_proposal(space, point)
+        return
+    if settings.sampler == "qmc":
+        # A point that was tried already moves on by whole lengths of the search, so that no later
+        # trial is due there.
+        for attempt in range(ATTEMPTS):
+            place = number + attempt * 2**20
+            yield as_proposal(space, sobol_point(space, settings.seed, place))
+    else:
+        for attempt in range(ATTEMPTS):
+            yield _sampled(study, number, attempt, lessons)
+    left = everything(space, settings.seed + number)
+    if left is None:  # a continuous space has always more, and chance finds it
+        for attempt in range(ATTEMPTS, _MOST_ATTEMPTS):
+            yield _sampled(study, number, attempt, ())
+    for point in left or ():
+        yield as_proposal(space, point)
+
+
+def _sampled(study: Study, number: int, attempt: int, lessons: Sequence[Lesson]) -> Proposal:
+    """Let a fresh sampler choose, given what it may learn from."""
+    flat = study.search.sampler in FLAT
+    minimised = [name == "compute" for name in study.select.objective]
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study it makes
     with warnings.catch_warnings():
-        # `group` is experimental, and the only way that TPE models conditional branches jointly.
-        warnings.filterwarnings("ignore", ".*group.*", ExperimentalWarning)
-        return TPESampler(
-            multivariate=True,
-            group=True,
-            constant_liar=True,
-            n_startup_trials=settings.startup_trials,
-            seed=seed,
-        )
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        history = build_history(study.space, lessons, minimised, flat=flat)
+        history.sampler = build_sampler(study.search, number, attempt, known(lessons))
+        trial = history.ask()
+        choose = _choose_flat if flat else _choose
+        configuration = choose(trial, study.space)
+        frozen = history.get_trials(deepcopy=False)[trial.number]
+    memory = {k: v for k, v in frozen.system_attrs.items() if k.endswith(":generation")}
+    return as_proposal(study.space, configuration, memory)
 
 
-def to_distribution(domain: Domain) -> BaseDistribution:
-    """Return Optuna's form of a parameter's domain."""
-    match domain:
-        case Choice(values=values):
-            return CategoricalDistribution(tuple(values))
-        case Constant(value=value):
-            return CategoricalDistribution((value,))
-        case Uniform(low=low, high=high):
-            return FloatDistribution(low, high)
-        case LogUniform(low=low, high=high):
-            return FloatDistribution(low, high, log=True)
-        case Int(low=low, high=high):
-            return IntDistribution(low, high)
-        case LogInt(low=low, high=high):
-            return IntDistribution(low, high, log=True)
-    raise AssertionError(f"unknown domain {domain!r}")
-
-
-def propose(trial: Trial, space: Space) -> Configuration:
-    """Let the trial's sampler choose every active parameter, and return the configuration."""
+def _choose(trial: optuna.Trial, space: Space) -> Configuration:
+    """Let the trial's sampler choose every active parameter."""
     chosen: dict[str, Any] = {}
     for name in space.order:
         if space.is_active(name, chosen):
-            chosen[name] = _suggest(trial, name, to_distribution(space.parameters[name].domain))
+            chosen[name] = suggest(trial, name, to_distribution(space.parameters[name].domain))
     return space.configuration(chosen)
 
 
-def _suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
-    match distribution:
-        case CategoricalDistribution(choices=choices):
-            return trial.suggest_categorical(name, choices)
-        case FloatDistribution(low=low, high=high, log=log):
-            return trial.suggest_float(name, low, high, log=log)
-        case IntDistribution(low=low, high=high, log=log):
-            return trial.suggest_int(name, low, high, log=log)
-    raise AssertionError(f"unknown distribution {distribution!r}")
-
-
-def params_of(space: Space, configuration: Configuration) -> Mapping[str, Any] | None:
-    """Return the configuration as values of the active parameters, or None if it lies outside.
-
-    The baseline may lie outside (a space without `standard`); the sampler then must not learn
-    from it, as half a point would split the groups in which it models the parameters.
-    """
-    chosen: dict[str, Any] = {}
-    for name in space.order:
-        if not space.is_active(name, chosen):
-            continue
-        value = getattr(configuration, name)
-        if not space.parameters[name].domain.contains(value):
-            return None
-        chosen[name] = value
-    return chosen if space.configuration(chosen) == configuration else None
+def _choose_flat(trial: optuna.Trial, space: Space) -> Configuration:
+    """Let the trial's sampler choose every parameter, and keep what is active."""
+    chosen = {
+        name: suggest(trial, name, to_distribution(parameter.domain))
+        for name, parameter in space.parameters.items()
+        if not isinstance(parameter.domain, Constant)
+    }
+    return space.configuration(chosen)

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from rxtune import results
 from rxtune.config import Configuration
-from rxtune.results import Evaluation, TrialRecord, ZeroShot
+from rxtune.results import Evaluation, Failure, Replicate, TrialRecord, ZeroShot
 
 _STATES = {
     TrialState.RUNNING: results.TrialState.RUNNING,
@@ -19,29 +19,39 @@ _STATES = {
     TrialState.FAIL: results.TrialState.FAILED,
 }
 _RESERVED = frozenset(
-    {"configuration", "baseline", "start_point", "retry_of", "zero_shot", "reason", "interrupted"}
+    {
+        "configuration",
+        "baseline",
+        "start_point",
+        "retry_of",
+        "zero_shot",
+        "reason",
+        "failure",
+        "losses",
+    }
 )
 _EVALUATION = "evaluation_"
+_REPLICATE = "replicate_"
 
 
 def is_reserved(key: str) -> bool:
     """Return whether the search itself writes this attribute."""
-    return key in _RESERVED or key.startswith(_EVALUATION)
+    return key in _RESERVED or key.startswith((_EVALUATION, _REPLICATE))
 
 
 def is_interrupted(trial: FrozenTrial) -> bool:
     """Return whether the trial was lost through no fault of its own."""
-    return "interrupted" in trial.user_attrs
+    return trial.user_attrs.get("failure") == Failure.INTERRUPTED
 
 
 def is_counted(trial: FrozenTrial) -> bool:
     """Return whether the trial uses up one of those asked for."""
-    return trial.state != TrialState.WAITING and not is_interrupted(trial)
+    return not is_interrupted(trial)
 
 
 def retry_attributes(lost: FrozenTrial) -> dict[str, Any]:
     """Return the attributes with which a lost trial's configuration is tried again."""
-    kept = ("configuration", "baseline")
+    kept = ("configuration", "baseline", "start_point")
     attributes = {key: lost.user_attrs[key] for key in kept if key in lost.user_attrs}
     return {**attributes, "retry_of": lost.number}
 
@@ -51,9 +61,46 @@ def evaluation_attributes(evaluation: Evaluation) -> dict[str, Any]:
     return {f"{_EVALUATION}{evaluation.number}": evaluation.to_json()}
 
 
-def failure_attributes(reason: str, interrupted: bool) -> dict[str, Any]:
+def evaluations_of(trial: FrozenTrial) -> dict[int, Evaluation]:
+    """Return the evaluations kept so far by their number, in their order."""
+    numbers = (key.removeprefix(_EVALUATION) for key in trial.user_attrs if _is_evaluation(key))
+    return {
+        number: Evaluation.from_json(trial.user_attrs[f"{_EVALUATION}{number}"])
+        for number in sorted(map(int, numbers))
+    }
+
+
+def has_evaluation(trial: FrozenTrial, number: int) -> bool:
+    """Return whether an evaluation is kept."""
+    return f"{_EVALUATION}{number}" in trial.user_attrs
+
+
+def last_evaluation(trial: FrozenTrial) -> int:
+    """Return the number of the last evaluation kept, 0 without any."""
+    numbers = (key.removeprefix(_EVALUATION) for key in trial.user_attrs if _is_evaluation(key))
+    return max(map(int, numbers), default=0)
+
+
+def _is_evaluation(key: str) -> bool:
+    return key.startswith(_EVALUATION)
+
+
+def replicate_attributes(number: int, replicate: Replicate) -> dict[str, Any]:
+    """Return the attribute that keeps replicate `number`, from 1."""
+    return {f"{_REPLICATE}{number}": replicate.to_json()}
+
+
+def replicates_of(trial: FrozenTrial) -> tuple[Replicate, ...]:
+    """Return the replicates kept so far, the trial's own seed first."""
+    found: list[Replicate] = []
+    while (key := f"{_REPLICATE}{len(found) + 1}") in trial.user_attrs:
+        found.append(Replicate.from_json(trial.user_attrs[key]))
+    return tuple(found)
+
+
+def failure_attributes(reason: str, failure: Failure) -> dict[str, Any]:
     """Return the attributes of a trial that ends without a result."""
-    return {"reason": reason, "interrupted": True} if interrupted else {"reason": reason}
+    return {"reason": reason, "failure": failure.value}
 
 
 def changed(trial: FrozenTrial, attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +118,7 @@ def _text(value: Any) -> str:
 
 
 def to_record(trial: FrozenTrial) -> TrialRecord:
-    """Return the record of a trial that is not only enqueued."""
+    """Return the record of a trial."""
     attributes = trial.user_attrs
     zero_shot = attributes.get("zero_shot")
     return TrialRecord(
@@ -79,12 +126,12 @@ def to_record(trial: FrozenTrial) -> TrialRecord:
         configuration=Configuration.from_json(attributes["configuration"]),
         state=_STATES[trial.state],
         reason=attributes.get("reason"),
+        failure=Failure(attributes["failure"]) if "failure" in attributes else None,
+        losses=attributes.get("losses", 0),
         is_baseline="baseline" in attributes,
         absolute=attributes.get("absolute", {}),
-        evaluations=tuple(
-            Evaluation.from_json(attributes[f"{_EVALUATION}{number}"])
-            for number in sorted(trial.intermediate_values)
-        ),
+        evaluations=tuple(evaluations_of(trial).values()),
+        replicates=replicates_of(trial),
         zero_shot=ZeroShot.from_json(zero_shot) if zero_shot is not None else None,
         started=trial.datetime_start.timestamp() if trial.datetime_start else None,
         ended=trial.datetime_complete.timestamp() if trial.datetime_complete else None,

@@ -24,6 +24,7 @@ from rxtune.config import (
     LogInt,
     LogUniform,
     Parameter,
+    SearchSettings,
     Space,
     Study,
     TaskChoice,
@@ -32,7 +33,7 @@ from rxtune.config import (
 )
 from rxtune.errors import RxtuneError, StudyError
 from rxtune.report import summarise
-from rxtune.results import Evaluation, TrialRecord, TrialState, ZeroShot
+from rxtune.results import Evaluation, Failure, TrialRecord, TrialState, ZeroShot
 from rxtune.search.decisions import SearchStudy
 from rxtune.search.ledger import Ledger, _study_from_json, _study_to_json
 from rxtune.search.rungs import needed_value
@@ -82,6 +83,10 @@ def run(search: SearchStudy, values: list[float]) -> TrialRecord:
             return search.record(number)
     search.finish(number, RESULT)
     return search.record(number)
+
+
+def asked(search: SearchStudy, trials: int) -> SearchSettings:
+    return search.study.search.model_copy(update={"trials": trials})
 
 
 @pytest.fixture
@@ -168,8 +173,8 @@ def test_asking_warns_of_nothing(path: Path) -> None:
 def test_an_interrupted_trial_is_proposed_again_before_anything_new(path: Path) -> None:
     search = create(path, trials=3)
     baseline, second = ask(search), ask(search)
-    search.fail(second.number, "interrupted", interrupted=True)
-    search.fail(baseline.number, "interrupted", interrupted=True)
+    search.fail(second.number, "interrupted", Failure.INTERRUPTED)
+    search.fail(baseline.number, "interrupted", Failure.INTERRUPTED)
     again = [ask(search), ask(search)]
     assert [trial.configuration for trial in again] == [
         baseline.configuration,
@@ -184,7 +189,7 @@ def test_an_interrupted_trial_is_proposed_again_before_anything_new(path: Path) 
 def test_a_retry_that_is_interrupted_is_proposed_once_more(path: Path) -> None:
     search = create(path, trials=1)
     for _ in range(3):
-        search.fail(ask(search).number, "interrupted", interrupted=True)
+        search.fail(ask(search).number, "interrupted", Failure.INTERRUPTED)
     assert ask(search).is_baseline
     assert search.ask() is None
 
@@ -193,7 +198,7 @@ def test_a_search_can_grow_and_its_missing_start_points_come_first(path: Path) -
     search = create(path, trials=1)
     ask(search)
     assert search.ask() is None
-    search.extend(3)
+    search.extend(asked(search, 3))
     assert search.trials_total == 3
     assert ask(search).configuration == search.study.start_points()[1]
     search.close()
@@ -203,7 +208,7 @@ def test_a_search_can_grow_and_its_missing_start_points_come_first(path: Path) -
 
 def test_a_search_cannot_shrink(search: SearchStudy) -> None:
     with pytest.raises(StudyError, match="has 8 trials and cannot shrink to 5; ask for 8 or more"):
-        search.extend(5)
+        search.extend(asked(search, 5))
 
 
 # --- stopping
@@ -216,7 +221,7 @@ def test_a_weak_trial_is_stopped_at_the_rung_and_learns_what_was_needed(
         run(search, [value] * 6)
     weak = run(search, [0.1, 0.412, 0.9])
     assert weak.state is TrialState.STOPPED
-    assert weak.reason == "stopped at evaluation 2 of 6: dev accuracy 0.412, needed 0.6"
+    assert weak.reason == "stopped at evaluation 2 of 6: dev score 0.412, needed 0.6 (asha)"
     assert weak.value == 0.412
     assert len(weak.evaluations) == 2
 
@@ -292,7 +297,7 @@ def test_every_decision_is_one_group_of_the_journal(search: SearchStudy, path: P
     counted(search.report(third, evaluation(1, 0.1)))
     counted(search.report(third, evaluation(2, 0.1)))
     counted(search.fail(ask(search).number, "out of memory"))
-    counted(search.extend(20))
+    counted(search.extend(asked(search, 20)))
     assert counts == [1, 3, 5, 6, 8, 10, 11, 13, 14, 16, 17]
 
 
@@ -524,7 +529,7 @@ def test_a_task_of_ones_own_survives_the_journal(task: TaskFile | TaskChoice) ->
 
 def test_four_failures_and_nothing_else_end_the_search_with_their_reasons(path: Path) -> None:
     search = create(path)
-    search.fail(ask(search).number, "interrupted", interrupted=True)
+    search.fail(ask(search).number, "interrupted", Failure.INTERRUPTED)
     for reason in ("out of memory", "diverged", "out of memory"):
         search.fail(ask(search).number, reason)
     assert search.all_failed_early() is None
@@ -564,7 +569,7 @@ def test_a_journal_of_another_version_is_refused(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("rxtune.search.ledger.FORMAT", 2)
+        patch.setattr("rxtune.search.ledger.FORMAT", 1)
         create(path).close()
-    with pytest.raises(StudyError, match=r"format 2, needed 1\); use the version that wrote it"):
+    with pytest.raises(StudyError, match=r"format 1, needed 2\); use the version that wrote it"):
         Ledger.open(path, sync=lambda _: None, read_only=False)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy
 import optuna
 import pytest
 from hypothesis import given, settings
@@ -13,6 +17,7 @@ from optuna.distributions import CategoricalDistribution, distribution_to_json
 
 from rxtune.config import (
     METHODS,
+    SAMPLERS,
     Choice,
     Configuration,
     Constant,
@@ -20,11 +25,14 @@ from rxtune.config import (
     LogInt,
     LogUniform,
     Parameter,
-    SearchSettings,
     Space,
+    Study,
     Uniform,
 )
-from rxtune.search.proposals import build_sampler, params_of, propose, to_distribution
+from rxtune.config.canonical import canonical
+from rxtune.search.distributions import params_of, to_distribution
+from rxtune.search.history import LEARNT_FROM, Lesson, build_history
+from rxtune.search.proposals import Proposal, as_proposal, propose
 
 DOMAINS = [
     Choice(("a", "b")),
@@ -62,27 +70,56 @@ EVERYTHING = Space(
 )
 
 
+CHEAP = [name for name in SAMPLERS if name != "gp"]
+"""A Gaussian process takes seconds for a space of sixteen parameters."""
+
+
 @pytest.fixture(autouse=True)
 def quiet() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def study_of(trials: int, sampler: Any = "random", seed: int = 0) -> list[Any]:
-    """Propose trials, and return what each was given beside what Optuna wrote down."""
-    search = SearchSettings(sampler=sampler, seed=seed, startup_trials=4)
-    study = optuna.create_study()
-    proposed = []
+def study_of(*parameters: Parameter, select: Any = None, **search: Any) -> Study:
+    space = Space({p.name: p for p in parameters}) if parameters else EVERYTHING
+    given = {"space": space, "search": {"startup_trials": 4, **search}}
+    return Study.model_validate(given if select is None else {**given, "select": select})
+
+
+def lesson(proposal: Proposal, *values: float, kind: str = "finished") -> Lesson:
+    return Lesson(
+        configuration=proposal.configuration,
+        kind=kind,
+        values=values,
+        step=2,
+        memory=proposal.memory,
+    )
+
+
+def proposed(trials: int, **search: Any) -> list[Proposal]:
+    """Propose trials one after the other, each with a result that depends on its number."""
+    study, lessons, found = study_of(**search), list[Lesson](), list[Proposal]()
     for number in range(trials):
-        study.sampler = build_sampler(search, number)
-        trial = study.ask()
-        proposed.append((propose(trial, EVERYTHING), dict(trial.params)))
-        study.tell(trial, number % 7)
-    return proposed
+        proposal = propose(study, number, lessons)
+        assert proposal is not None
+        found.append(proposal)
+        kind = "stopped" if number % 3 == 2 else "finished"
+        lessons.append(lesson(proposal, (number % 7) / 7, kind=kind))
+    return found
+
+
+def chosen(study: Study, value_of: Callable[[Configuration], float], trials: int) -> list[Any]:
+    """Propose trials, each told what its configuration is worth."""
+    lessons = list[Lesson]()
+    for number in range(trials):
+        proposal = propose(study, number, lessons)
+        assert proposal is not None
+        lessons.append(lesson(proposal, value_of(proposal.configuration)))
+    return [some.configuration for some in lessons]
 
 
 @pytest.mark.parametrize("domain", DOMAINS, ids=repr)
 def test_every_domain_proposes_values_that_lie_in_it(domain: Any) -> None:
-    study = optuna.create_study(sampler=build_sampler(SearchSettings(), 0))
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(8):
         trial = study.ask({"x": to_distribution(domain)})
         assert domain.contains(trial.params["x"])
@@ -95,37 +132,148 @@ def test_true_and_false_stay_what_they_are_on_the_way_through_the_journal() -> N
     assert json.loads(distribution_to_json(distribution))["attributes"]["choices"] == [True, False]
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
+@pytest.mark.parametrize("sampler", CHEAP)
 def test_a_proposal_is_its_active_parameters_and_nothing_else(sampler: str) -> None:
-    for configuration, params in study_of(40, sampler):
-        assert params_of(EVERYTHING, configuration) == params
+    for proposal in proposed(24, sampler=sampler, grid_points=2):
+        params = proposal.params
+        assert params_of(EVERYTHING, proposal.configuration) == params
         active = {name for name in EVERYTHING.order if EVERYTHING.is_active(name, params)}
-        assert set(params) == active
-        assert set(params) <= set(configuration.searched())
+        assert set(params) == active == set(proposal.distributions)
+        assert active <= set(proposal.configuration.searched())
 
 
-def test_a_ball_is_proposed_with_l2_alone_and_copies_with_static_alone() -> None:
-    proposed = study_of(120)
-    robust = [params for _, params in proposed if "norm" in params]
-    assert {("ball" in params, params["norm"]) for params in robust} == {
-        (True, "l2"),
-        (False, "linf"),
-    }
-    replacing = [params for _, params in proposed if "substitution" in params]
-    assert {("copies" in params, params["substitution"]) for params in replacing} == {
-        (True, "static"),
-        (False, "on_the_fly"),
-    }
-    assert all(type(c.random_start) is bool for c, _ in proposed)
-    assert {p["random_start"] for _, p in proposed if "clean_weight" in p} == {True}
+@pytest.mark.parametrize("sampler", CHEAP)
+def test_a_proposal_is_a_function_of_seed_number_and_lessons(sampler: str) -> None:
+    first = proposed(16, sampler=sampler, seed=1, grid_points=2)
+    random.seed(5)
+    numpy.random.seed(5)
+    assert proposed(16, sampler=sampler, seed=1, grid_points=2) == first
+    other = proposed(16, sampler=sampler, seed=2, grid_points=2)
+    assert [p.configuration for p in other] != [p.configuration for p in first]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_nothing_is_proposed_twice_and_a_finite_space_is_used_up(sampler: str) -> None:
+    parameters = [
+        Parameter("method", Choice(("standard", "adv"))),
+        Parameter("radius", Constant(0.1)),
+        Parameter("pgd_steps", Int(1, 2)),
+        Parameter("step_size", Choice((1.5, 2.0))),
+        Parameter("learning_rate", Choice((0.5, 1.0))),
+    ]
+    study, lessons = study_of(*parameters, sampler=sampler), list[Lesson]()
+    while proposal := propose(study, len(lessons), lessons):
+        lessons.append(lesson(proposal, 0.5))
+    # Plain fine-tuning, one step (of any size: it ends on the ball), two steps of two sizes.
+    assert len(lessons) == 2 * (1 + 1 + 2)
+    assert len({canonical(some.configuration) for some in lessons}) == len(lessons)
+
+
+def test_an_earlier_searchs_configuration_may_be_run_again() -> None:
+    study = study_of(Parameter("method", Choice(("standard",))))
+    ran = Lesson(configuration=Configuration(), kind="finished", values=(0.5,), is_own=False)
+    assert propose(study, 0, [ran]) is not None
+    assert propose(study, 0, [replace(ran, is_own=True)]) is None
+
+
+@pytest.mark.parametrize(("sampler", "trials"), [("tpe", 40), ("gp", 24), ("nsga2", 90)])
+def test_a_sampler_that_learns_goes_where_the_values_are_high(sampler: str, trials: int) -> None:
+    parameters = [
+        Parameter("method", Choice(("standard", "rs_rp"))),
+        Parameter("sigma", Uniform(0.0001, 1.0)),
+        Parameter("learning_rate", Uniform(0.0001, 1.0)),
+    ]
+    study = study_of(*parameters, sampler=sampler, startup_trials=8, seed=4)
+
+    def value_of(c: Configuration) -> float:
+        return c.sigma - abs(c.learning_rate - 0.3)
+
+    found = [value_of(c) for c in chosen(study, value_of, trials)]
+    assert max(found) > 0.9
+    assert max(found[10:]) > max(found[:10])
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_a_region_that_fails_is_left_alone(sampler: str) -> None:
+    parameters = [
+        Parameter("method", Constant("rs_rp")),
+        Parameter("sigma", Uniform(0.0001, 1.0)),
+        Parameter("learning_rate", Uniform(0.1, 1.0)),
+    ]
+    study = study_of(*parameters, sampler=sampler, startup_trials=8)
+
+    def failures(*, are_told: bool) -> int:
+        lessons, count = list[Lesson](), 0
+        for number in range(24):
+            proposal = propose(study, number, lessons)
+            assert proposal is not None
+            rate = proposal.configuration.learning_rate
+            if rate <= 0.6:  # the best values lie just below the rates that diverge
+                lessons.append(lesson(proposal, rate))
+            elif are_told:
+                lessons.append(lesson(proposal, kind="failed"))
+            count += rate > 0.6
+        return count
+
+    assert 2 * failures(are_told=True) < failures(are_told=False)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_several_objectives_are_served_by_every_sampler(sampler: str) -> None:
+    small = [EVERYTHING.parameters[name] for name in ("sigma", "learning_rate", "samples")]
+    parameters = [Parameter("method", Choice(("standard", "rs_rp"))), *small]
+    select = {"languages": ["qaa", "qab"], "objective": ["mean", "worst", "compute"]}
+    study = study_of(*parameters, sampler=sampler, select=select)
+    lessons = list[Lesson]()
+    for number in range(16):
+        proposal = propose(study, number, lessons)
+        assert proposal is not None
+        kinds = ("finished", "finished", "stopped", "failed")
+        kind = kinds[number % 4]
+        values = () if kind == "failed" else (number / 20, 0.5, 100.0 - number)
+        lessons.append(lesson(proposal, *values, kind=kind))
+
+
+def test_running_trials_keep_the_sampler_from_the_same_place() -> None:
+    study = study_of(startup_trials=4)
+    ended = [lesson(p, 0.1 * n) for n, p in enumerate(proposed(8))]
+    first = propose(study, 9, ended)
+    assert first is not None
+    beside = propose(study, 9, [*ended, lesson(first, kind="running")])
+    assert beside is not None
+    assert beside.configuration != first.configuration
+
+
+def test_thousands_of_trials_cost_no_more_than_hundreds() -> None:
+    study = study_of()
+    lessons = [lesson(as_proposal(EVERYTHING, p), 0.1) for p in EVERYTHING.start_points()] * 700
+    history = build_history(EVERYTHING, lessons, [False], flat=False)
+    assert len(lessons) > 5000
+    assert len(history.trials) == LEARNT_FROM
+    assert propose(study, len(lessons), lessons) is not None
+
+
+def test_of_many_trials_the_best_and_the_latest_are_learnt_from() -> None:
+    points = [as_proposal(EVERYTHING, p) for p in EVERYTHING.start_points()]
+    lessons = [
+        lesson(points[n % len(points)], value) for n, value in enumerate([0.9, *[0.1] * 999])
+    ]
+    values = [t.values[0] for t in build_history(EVERYTHING, lessons, [False], flat=False).trials]
+    assert values[0] == 0.9
+    assert values.count(0.1) == LEARNT_FROM - 1
 
 
 @given(st.sampled_from(EVERYTHING.start_points()))
 @settings(deadline=None)
-def test_a_start_point_can_be_enqueued_and_comes_back(point: Configuration) -> None:
-    study = optuna.create_study(sampler=build_sampler(SearchSettings(), 0))
-    study.enqueue_trial(dict(params_of(EVERYTHING, point) or {}))
-    assert propose(study.ask(), EVERYTHING) == point
+def test_a_start_point_is_a_proposal_of_its_space(point: Configuration) -> None:
+    proposal = as_proposal(EVERYTHING, point)
+    assert EVERYTHING.configuration(proposal.params) == point
+
+
+def test_a_proposal_outside_of_the_space_teaches_the_sampler_nothing() -> None:
+    outside = as_proposal(EVERYTHING, Configuration(learning_rate=100.0, batch_size=16))
+    assert outside.params == outside.distributions == {}
+    assert not build_history(EVERYTHING, [lesson(outside, 0.5)], [False], flat=False).trials
 
 
 def test_a_configuration_outside_of_the_space_has_no_params() -> None:
