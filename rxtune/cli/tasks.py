@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -53,18 +54,19 @@ def _joined(words: tuple[str, ...]) -> str:
     return ", ".join(words)
 
 
-def _list(found: Any) -> Table:
-    table = plain_table("task", "source", "targets", "labels", "from")
+def _list(found: Iterable[Task]) -> Table:
+    table = Table.grid(padding=(0, 2))
     for task in found:
         targets = task.target_languages
         shown = _joined(targets if len(targets) <= 7 else (*targets[:6], "…"))
-        table.add_row(
-            f"[bold]{escape(task.name)}[/]",
-            escape(task.source_language),
-            f"{len(targets)}: {escape(shown)}",
-            escape(_joined(task.labels)),
-            escape(task.origin),
+        lines = (
+            task.title,
+            f"{task.source_language} to {len(targets)}: {shown}",
+            _joined(task.labels),
+            task.origin,
         )
+        # Lines, not columns: a name on the hub alone may take half a terminal.
+        table.add_row(f"[bold]{escape(task.name)}[/]", escape("\n".join(lines)))
     return table
 
 

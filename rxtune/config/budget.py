@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, InstanceOf, PlainSerializer
 
-from rxtune.config.names import show
+from rxtune.config.names import short, show
 
+_LONGEST = 10_000 * 86_400.0
 _SECONDS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
 _DURATION = re.compile(r"\s*(?:\d+(?:\.\d+)?\s*[dhms]\s*)+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])")
@@ -25,9 +26,13 @@ def parse_duration(value: Any) -> float:
         raise ValueError(
             f"a time with its unit is required, got {show(value)}; write 2h, 1h30m, 45m or 90s"
         )
-    seconds = sum(float(amount) * _SECONDS[unit] for amount, unit in _PART.findall(value))
-    if seconds <= 0:
-        raise ValueError(f"a time above 0 is required, got {show(value)}; write 2h or 45m")
+    parts = (float(amount) * _SECONDS[unit] for amount, unit in _PART.findall(value))
+    seconds = round(sum(parts), 6)
+    if not 0 < seconds <= _LONGEST:
+        raise ValueError(
+            f"a time above 0, of 10,000 days at most, is required, got {show(value)}; write 2h or"
+            " 45m"
+        )
     return seconds
 
 
@@ -37,7 +42,8 @@ def write_duration(seconds: float) -> str:
     for unit in "dhm":
         count, seconds = divmod(seconds, _SECONDS[unit])
         parts += [f"{count:.0f}{unit}"] if count else []
-    return "".join(parts + ([f"{seconds:g}s"] if seconds or not parts else []))
+    rest = f"{seconds:.6f}".rstrip("0").rstrip(".")
+    return "".join(parts + ([f"{rest}s"] if rest != "0" or not parts else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +56,16 @@ class Compute:
     forward passes of one example."""
 
     def __str__(self) -> str:
-        """Return it as a study file has it."""
-        return f"{self.amount:g}h" if self.unit == "hours" else f"{self.amount:g}"
+        """Return it as a person writes it: `40h`, `3e9`."""
+        if self.unit == "hours":
+            hours = f"{self.amount:g}h"
+            exact = write_duration(round(self.amount * _SECONDS["h"], 6))
+            return hours if "e" not in hours and parse_compute(hours) == self else exact
+        return short(self.amount)
+
+    def to_plain(self) -> str | float:
+        """Return it as a study file has it: text with a unit, or a number."""
+        return str(self) if self.unit == "hours" else self.amount
 
 
 def parse_compute(value: Any) -> Compute:
@@ -66,7 +80,7 @@ def parse_compute(value: Any) -> Compute:
         if isinstance(value, str) and value.strip()[-1:] in {"d", "h", "m", "s"}:
             return Compute(parse_duration(value) / _SECONDS["h"], "hours")
         amount = float(value) if not isinstance(value, bool) else 0.0
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         amount = 0.0
     if not 0 < amount < float("inf"):
         raise ValueError(
@@ -81,5 +95,7 @@ Duration = Annotated[
 ]
 """Seconds; written with units."""
 ComputeBudget = Annotated[
-    InstanceOf[Compute], BeforeValidator(parse_compute), PlainSerializer(str, return_type=str)
+    InstanceOf[Compute],
+    BeforeValidator(parse_compute),
+    PlainSerializer(Compute.to_plain, return_type=str | float),
 ]

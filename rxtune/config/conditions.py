@@ -7,7 +7,15 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from rxtune.config.configuration import METHODS, READ_BY, READ_WITH, Configuration, Method
-from rxtune.config.domains import Choice, Constant, LogUniform, Uniform, Value
+from rxtune.config.domains import (
+    Choice,
+    Int,
+    LogInt,
+    LogUniform,
+    Uniform,
+    Value,
+    listed,
+)
 from rxtune.config.faults import Fault
 from rxtune.config.names import did_you_mean, show
 from rxtune.config.parameter import RULES, Parameter
@@ -197,7 +205,7 @@ def _never_active(
         yield Fault((name,), text)
     elif name in READ_WITH and READ_WITH[name][0] in broken:
         return
-    elif not _can_be_read(name, parameters):
+    elif not any(_readings(name, parameters)):
         other, value = READ_WITH[name]
         text = f"says nothing unless {other} is {value}; delete it, or let {other} be {value}"
         yield Fault((name,), text)
@@ -210,7 +218,7 @@ def _is_always_active(name: str, method: str, parameters: Parameters) -> bool:
     """Return whether every trial of `method` has the parameter."""
     return (
         reads(method, name)
-        and _is_always_read(name, parameters)
+        and all(_readings(name, parameters))
         and all(
             method in values
             if other == "method"
@@ -225,7 +233,7 @@ def _can_be_active(name: str, method: str, parameters: Parameters) -> bool:
     """Return whether some trial of `method` can have the parameter."""
     return (
         reads(method, name)
-        and _can_be_read(name, parameters)
+        and any(_readings(name, parameters))
         and all(
             method in values if other == "method" else _can_be_active(other, method, parameters)
             for other, values in parameters[name].when.items()
@@ -243,37 +251,22 @@ def neutral(name: str) -> Any:
     return getattr(Configuration(), name)
 
 
-def _can_be_read(name: str, parameters: Parameters) -> bool:
-    """Return whether the other parameter of `READ_WITH` can have the value it must have."""
+def _readings(name: str, parameters: Parameters) -> list[bool]:
+    """Return for each case of the other parameter of `READ_WITH` whether `name` is read in it."""
     if name not in READ_WITH:
-        return True
-    other, value = READ_WITH[name]
-    by_default = is_read_with(name, neutral(other))
-    if other not in parameters:
-        return by_default
-    return parameters[other].domain.contains(value) or (
-        by_default and bool(parameters[other].when)
-    )
-
-
-def _is_always_read(name: str, parameters: Parameters) -> bool:
-    """Return whether the other parameter of `READ_WITH` always has the value it must have."""
-    if name not in READ_WITH:
-        return True
-    other, value = READ_WITH[name]
-    by_default = is_read_with(name, neutral(other))
-    if other not in parameters:
-        return by_default
-    return _covers(parameters[other], (value,)) and (by_default or not parameters[other].when)
+        return [True]
+    other = READ_WITH[name][0]
+    decider = parameters.get(other)
+    cases = [] if decider is None else [is_read_with(name, v) for v in listed(decider.domain)]
+    if decider is None or decider.when:
+        cases.append(is_read_with(name, neutral(other)))
+    return cases
 
 
 def _covers(parameter: Parameter, values: tuple[Value, ...]) -> bool:
     domain = parameter.domain
-    if isinstance(domain, Constant | Choice):
-        return all(
-            value in values
-            for value in (domain.values if isinstance(domain, Choice) else (domain.value,))
-        )
-    return not isinstance(domain, Uniform | LogUniform) and all(
-        value in values for value in range(domain.low, domain.high + 1)
-    )
+    if isinstance(domain, Uniform | LogUniform):
+        return False
+    if isinstance(domain, Int | LogInt):
+        return all(value in values for value in range(domain.low, domain.high + 1))
+    return all(value in values for value in listed(domain))

@@ -208,6 +208,21 @@ KINDS: tuple[str, ...] = (Choice.kind, *RANGES, Constant.kind)
 """The words that name a domain in a space file."""
 
 
+def ends(domain: Domain) -> tuple[float, float]:
+    """Return the lowest and the highest value of a domain of numbers."""
+    if isinstance(domain, _Range):
+        return domain.low, domain.high
+    numbers = [value for value in listed(domain) if not isinstance(value, str)]
+    return min(numbers), max(numbers)
+
+
+def listed(domain: Domain) -> tuple[Value, ...]:
+    """Return the values that a space file lists; none of a range."""
+    if isinstance(domain, Choice):
+        return domain.values
+    return (domain.value,) if isinstance(domain, Constant) else ()
+
+
 def _refuse_non_scalars(values: tuple[object, ...]) -> None:
     for value in values:
         if not is_scalar(value):

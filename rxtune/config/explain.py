@@ -12,10 +12,10 @@ from rxtune.config.augment import Augment, Evaluate
 from rxtune.config.faults import Fault, Key, dotted
 from rxtune.config.fields import BETWEEN_KEYS
 from rxtune.config.names import did_you_mean, nearest, show
-from rxtune.config.parameter import RULES
+from rxtune.config.parameter import RULES as PARAMETERS
 from rxtune.config.search_settings import SearchSettings
 from rxtune.config.select import Select
-from rxtune.config.stopping import Asha, Hyperband, Median, Stopping
+from rxtune.config.stopping import RULES, Asha, Hyperband, Median, Stopping
 from rxtune.config.study import Study, TrainDefaults
 
 Sections = Mapping[Key, type[BaseModel]]
@@ -40,6 +40,9 @@ _REQUIRED = {
     "string_type": "text is required",
     "bool_type": "true or false is required",
     "bool_parsing": "true or false is required",
+    "tuple_type": "a list is required",
+    "dict_type": "keys with values are required",
+    "mapping_type": "keys with values are required",
 }
 
 
@@ -89,7 +92,9 @@ def _text(details: ErrorDetails, sections: Sections) -> str:
 def _unknown_key(key: Key, sections: Sections) -> str:
     name = str(key[-1])
     valid = tuple(sections[key[:-1]].model_fields)
-    if sections is _SECTIONS and name in RULES and key[:-1] == ():
+    if len(key) == 3 and key[1] in RULES:
+        return f"unknown key; {did_you_mean(name, valid)}"
+    if sections is _SECTIONS and name in PARAMETERS and key[:-1] == ():
         return "unknown key; it belongs under `space`, or (epochs, batch_size) under `train`"
     for section, model in sections.items():
         if name in model.model_fields:
@@ -110,9 +115,11 @@ def _nearest(key: Key, value: Any, sections: Sections) -> str:
 
 
 def _default(key: Key, sections: Sections) -> str:
+    if key[:-1] not in sections:  # an item of a list
+        return "correct or delete it"
     field = sections[key[:-1]].model_fields[str(key[-1])]
     if field.is_required():
         return "it has no default"
     if field.default is None:
-        return "delete the line for the task's default"
-    return f"the default is {field.default}"
+        return "delete the line for " + ("none" if key[0] == "search" else "the task's default")
+    return f"the default is {show(field.default) if field.default == () else field.default}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -12,7 +11,8 @@ from pydantic import ValidationError
 
 from rxtune.config.augment import FOLDER
 from rxtune.config.explain import explain
-from rxtune.config.faults import Fault
+from rxtune.config.faults import Fault, Key
+from rxtune.config.overrides import overridden
 from rxtune.config.points import point_faults
 from rxtune.config.reader import read_space
 from rxtune.config.source import Source, read_source
@@ -36,6 +36,8 @@ FLAGS: Mapping[str, str] = {
     "search.keep": "--keep",
     "stopping": "--stopper",
     "select.languages": "--languages",
+    "select.metric": "--metric",
+    "select.objective": "--objective",
     "train.epochs": "--epochs",
     "train.batch_size": "--batch-size",
     "train.max_length": "--max-length",
@@ -54,7 +56,7 @@ def load_study(path: str | PathLike[str], overrides: Mapping[str, Any] | None = 
     """
     source = read_source(Path(path))
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
-    tree = _overridden(source.tree, given)
+    tree, contradictions = overridden(source.tree, given)
     units: Units = "absolute" if tree.get("units") == "absolute" else "relative"
     space, faults = read_space(tree.get("space"), units)
     if "task" in tree:
@@ -68,33 +70,17 @@ def load_study(path: str | PathLike[str], overrides: Mapping[str, Any] | None = 
         faults += explain(error)
     else:
         faults += point_faults(study.space, study.search.points)
-    faults += source.faults
+    faults += [*source.faults, *contradictions]
     if faults:
         raise StudyError(_report(faults, source, given))
     return study
-
-
-def _overridden(tree: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    result: dict[str, Any] = copy.deepcopy(dict(tree))
-    for key, value in overrides.items():
-        *parents, name = key.split(".")
-        section = result
-        for parent in parents:
-            if section.get(parent) in (None, "none"):  # not there, or turned off in the file
-                section[parent] = {}
-            section = section[parent]
-            if not isinstance(section, dict):  # wrong in the file: refused as such
-                break
-        else:
-            section[name] = value
-    return result
 
 
 def _report(faults: list[Fault], source: Source, overrides: Mapping[str, Any]) -> str:
     flagged: list[str] = []
     in_file: list[tuple[int, str]] = []
     for fault in faults:
-        flag = _flag(fault, overrides)
+        flag = _flag(fault, source, overrides)
         if flag:
             flagged.append(f"{flag}: {fault.text}")
         else:
@@ -104,9 +90,16 @@ def _report(faults: list[Fault], source: Source, overrides: Mapping[str, Any]) -
     return "\n".join(dict.fromkeys([*flagged, *(text for _, text in in_file)]))
 
 
-def _flag(fault: Fault, overrides: Mapping[str, Any]) -> str | None:
+def _is_kept(fault: Fault, flag: Key, source: Source) -> bool:
+    """Return whether a setting is the file's, though the flag has put it under another rule."""
+    inside = (key for key in source.lines if key[: len(flag)] == flag != key)
+    return any(key[-1] == fault.key[-1] for key in inside)
+
+
+def _flag(fault: Fault, source: Source, overrides: Mapping[str, Any]) -> str | None:
+    """Return the flag to blame for a fault; None: the file is."""
     for key in overrides:
         parts = tuple(key.split("."))
-        if fault.key[: len(parts)] == parts:
+        if fault.key[: len(parts)] == parts and not _is_kept(fault, parts, source):
             return FLAGS.get(key, key)
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
@@ -32,6 +33,16 @@ def show(value: Any) -> str:
     is_list = isinstance(value, list | tuple)
     text = f"[{', '.join(map(show, value))}]" if is_list else repr(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def short(number: float) -> str:
+    """Return a finite number in all its digits as a person writes it: 3e9, 1500, 0.25."""
+    if abs(number) < 1e6:
+        return repr(number).removesuffix(".0")
+    sign, digits, exponent = Decimal(repr(number)).normalize().as_tuple()
+    first, *rest = map(str, digits)
+    point = f".{''.join(rest)}" if rest else ""
+    return f"{'-' * sign}{first}{point}e{int(exponent) + len(rest)}"
 
 
 def _fold(name: str) -> str:

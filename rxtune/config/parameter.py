@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rxtune.config.configuration import BALLS, METHODS, NORMS, SITES, SUBSTITUTIONS
-from rxtune.config.domains import Choice, Constant, Domain, LogUniform, Uniform, Value, is_whole
+from rxtune.config.domains import (
+    Choice,
+    Constant,
+    Domain,
+    LogUniform,
+    Uniform,
+    Value,
+    ends,
+    is_whole,
+)
 from rxtune.config.faults import Fault, Key
 from rxtune.config.names import did_you_mean, show
 
@@ -160,7 +168,7 @@ def unknown_parameter(name: str) -> str:
 
 def _wrong_units(rates: Domain, absolute: bool) -> Iterator[tuple[Key, str]]:
     """Yield the refusal of rates in the other units: such a search would train nothing."""
-    lowest, highest = float(rates.closest(0.0)), float(rates.closest(math.inf))
+    lowest, highest = ends(rates)
     if absolute and lowest > _LARGEST_RATE:
         got = f"got at least {lowest:g}"
         yield (), f"is the rate itself, {got}; for factors write `units: relative`"

@@ -59,7 +59,7 @@ def _outside(
         domain = space.parameters[name].domain
         if not domain.contains(value):
             limits = f"{domain.kind} {show(domain.argument)}"
-            text = f"must lie in the space ({limits}), got {show(value)}"
+            text = f"must lie in the space ({limits}), got {show(value)}; change one of the two"
             yield Fault((*key, name), text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
 from rxtune.config.faults import Fault, Key
-from rxtune.config.names import nearest
+from rxtune.config.names import nearest, short
 from rxtune.errors import StudyError
 
 _LARGEST = 1_000_000  # bytes; more is not a study but, say, a model given by mistake
@@ -114,13 +115,22 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what `_Loader` would otherwise not read as text."""
+    """Quotes what `_Loader` would otherwise not read as text; writes 3e9 for 3000000000.0."""
 
     yaml_implicit_resolvers = _PLAIN
 
     def ignore_aliases(self, data: Any) -> bool:
         """Write every value out: `_Loader` refuses aliases."""
         return True
+
+    def represent_float(self, data: float) -> ScalarNode:
+        """Return the node of a number, in a short form if it is large."""
+        if not 1e6 <= abs(data) < math.inf:
+            return super().represent_float(data)
+        return self.represent_scalar(f"{_TAG}float", short(data))
+
+
+_Dumper.add_representer(float, _Dumper.represent_float)
 
 
 def _read_text(path: Path) -> str:

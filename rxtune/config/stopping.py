@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from rxtune.config.fields import BETWEEN_KEYS, Section, Whole
+from rxtune.config.names import did_you_mean, show
 
 EVALUATIONS = 6
 """Evaluations per trial where nothing else says how many."""
@@ -64,9 +65,23 @@ class Median(_Rule):
 
 
 Rule = Asha | Hyperband | Median
-_RULES: Mapping[str, type[_Rule]] = {"asha": Asha, "hyperband": Hyperband, "median": Median}
+RULES: Mapping[str, type[_Rule]] = {"asha": Asha, "hyperband": Hyperband, "median": Median}
+"""The rules by name."""
 STOPPERS = ("asha", "hyperband", "median", "none")
 """What `stopping` may be in one word."""
+
+
+def _of_word(word: str) -> dict[str, Any]:
+    """Return what a rule's name alone stands for.
+
+    Raises:
+        ValueError: there is no such rule.
+    """
+    if word not in STOPPERS:
+        *names, last = STOPPERS
+        hint = did_you_mean(word, STOPPERS)
+        raise ValueError(f"must be {', '.join(names)} or {last}, got {show(word)}; {hint}")
+    return {"asha": None} if word == "none" else {word: {}}
 
 
 class Stopping(Section):
@@ -85,15 +100,15 @@ class Stopping(Section):
     @model_validator(mode="before")
     @classmethod
     def _default_is_asha(cls, value: Any) -> Any:
-        if isinstance(value, str) and value in _RULES:
-            return {value: {}}
-        if isinstance(value, Mapping) and not any(name in value for name in _RULES):
+        if isinstance(value, str):
+            return _of_word(value)
+        if isinstance(value, Mapping) and not any(name in value for name in RULES):
             return {**value, "asha": {}}
         return value
 
     @model_validator(mode="after")
     def _is_one_rule(self) -> Self:
-        given = [name for name in _RULES if getattr(self, name) is not None]
+        given = [name for name in RULES if getattr(self, name) is not None]
         if len(given) > 1:
             context = {"name": given[1], "first": given[0]}
             text = "stands beside {first}, but one rule decides; delete one of the two"
@@ -108,7 +123,7 @@ class Stopping(Section):
     @property
     def name(self) -> str:
         """The rule's name: one of `STOPPERS`."""
-        return next((name for name in _RULES if getattr(self, name) is not None), "none")
+        return next((name for name in RULES if getattr(self, name) is not None), "none")
 
     @property
     def evaluations(self) -> int:

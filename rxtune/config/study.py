@@ -96,11 +96,6 @@ class Study(Section):
     def _as_written(self, task: str | TaskFile | TaskChoice) -> Any:
         return task if isinstance(task, str) else task.model_dump(mode="json")
 
-    @field_validator("stopping", mode="before")
-    @classmethod
-    def _none_is_off(cls, value: Any) -> Any:
-        return {"asha": None} if value == "none" else value
-
     @field_validator("stopping")
     @classmethod
     def _has_updates_to_fix(cls, stopping: Stopping, info: ValidationInfo) -> Stopping:
@@ -111,6 +106,15 @@ class Study(Section):
             )
             raise PydanticCustomError(BETWEEN_KEYS, text, {"name": "unit"})
         return stopping
+
+    @field_validator("select")
+    @classmethod
+    def _has_costs_to_compare(cls, select: Select, info: ValidationInfo) -> Select:
+        stopping = info.data.get("stopping")
+        if stopping and stopping.unit == "compute" and "compute" in select.objective:
+            text = "holds compute, but stopping.unit compute makes all costs equal; delete one"
+            raise PydanticCustomError(BETWEEN_KEYS, text, {"name": "objective"})
+        return select
 
     @field_validator("train")
     @classmethod

@@ -155,6 +155,14 @@ class TaskChoice(Section):
     dev_languages: Names | None = None
     """Default dev languages; null: the task's own."""
 
+    @model_validator(mode="after")
+    def _languages_make_sense(self) -> Self:
+        for name in ("target_languages", "dev_languages"):
+            if getattr(self, name) == ():
+                text = "at least one name is required, got []; leave the key out for the task's"
+                _blame(name, text)
+        return self
+
     def __str__(self) -> str:
         """Return the name."""
         return self.catalogue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from rxtune.config.explain import Sections, explain_section
 from rxtune.config.faults import Fault
-from rxtune.config.names import did_you_mean, show
+from rxtune.config.names import did_you_mean, nearest, show
 from rxtune.config.source import read_source
 from rxtune.config.task_file import Columns, Files, TaskChoice, TaskFile
 from rxtune.config.task_paths import absolute, find_files
@@ -33,7 +33,7 @@ def read_task(value: Any, folder: Path) -> tuple[Setting | None, list[Fault]]:
     if not isinstance(value, str):
         return value, []  # refused by the study, with the rest of it
     if value.endswith((".yaml", ".yml")):
-        return _read_file(folder / value)
+        return _read_file(folder / Path(value).expanduser())
     name, at, place = value.partition("@")
     if at and name:
         return TaskChoice(catalogue=name, folder=absolute(place, folder)), []
@@ -74,6 +74,9 @@ _START = "start with `labels:`"
 def _read_mapping(section: Mapping[str, Any], folder: Path) -> tuple[Setting | None, list[Fault]]:
     if "catalogue" in section:
         return _read_choice(section, folder)
+    unknown = [key for key in section if key not in TaskFile.model_fields]
+    if misspelt := nearest("catalogue", unknown):
+        return None, [Fault((misspelt,), "unknown key; did you mean 'catalogue'?")]
     plain = {"name": "own", **section}
     files, languages, faults = find_files(plain, folder)
     plain["files"] = files
@@ -88,9 +91,20 @@ def _read_mapping(section: Mapping[str, Any], folder: Path) -> tuple[Setting | N
         missing = {fault.key[:1] for fault in faults}
         sections: Sections = {(): TaskFile, ("columns",): Columns, ("files",): Files}
         found = explain_section(error, sections)
-        return None, [*faults, *(fault for fault in found if fault.key[:1] not in missing)]
+        faults += [fault for fault in found if fault.key[:1] not in missing]
+        return None, [*faults, *_faults_beside(faults, plain)]
     faults = faults or _language_faults(task)
     return (None if faults else task), faults
+
+
+def _faults_beside(faults: Sequence[Fault], plain: Mapping[str, Any]) -> list[Fault]:
+    """Return what contradicts in a task whose faulty keys are left out, if one remains."""
+    wrong = {fault.key[0] for fault in faults}
+    try:
+        rest = TaskFile.model_validate({k: v for k, v in plain.items() if k not in wrong})
+    except ValidationError:
+        return []
+    return _language_faults(rest)
 
 
 def _read_choice(section: Mapping[str, Any], folder: Path) -> tuple[Setting | None, list[Fault]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rxtune.config import TaskChoice, TaskFile
+from rxtune.config import TaskChoice, TaskFile, did_you_mean, nearest
 from rxtune.data.hub import HubTask, hub_task
 from rxtune.data.task import Split, Task
 from rxtune.errors import DataError
@@ -62,15 +62,12 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-_INFERENCE = ("entailment", "neutral", "contradiction")
-_NUMBERED = {str(number): label for number, label in enumerate(_INFERENCE)}
-
 XNLI = HubTask(
     name="xnli",
     title="language inference, 15 languages (Conneau et al. 2018)",
     hub="facebook/xnli",
-    labels=_INFERENCE,
-    also=_NUMBERED,
+    labels=("entailment", "neutral", "contradiction"),
+    also={"0": "entailment", "1": "neutral", "2": "contradiction"},
     text="premise",
     text_pair="hypothesis",
     source_language="en",
@@ -115,36 +112,27 @@ SIB_200 = HubTask(
     epochs=20.0,
     batch_size=16,
 )
-AFRI_XNLI = HubTask(
+AFRI_XNLI = replace(
+    XNLI,
     name="afrixnli",
     title="language inference, 18 languages of and in Africa (Adelani et al. 2024)",
     hub="masakhane/afrixnli",
-    labels=_INFERENCE,
-    also=_NUMBERED,
-    text="premise",
-    text_pair="hypothesis",
     source_language="eng",
     target_languages=_words("amh ewe fra hau ibo kin lin lug orm sna sot swa twi wol xho yor zul"),
     dev_languages=("yor",),
-    parallel="row",
     borrows=("train",),
     lender=XNLI,
-    epochs=1.0,
 )
-AMERICAS_NLI = HubTask(
+AMERICAS_NLI = replace(
+    XNLI,
     name="americasnli",
     title="language inference, 10 languages of the Americas (Ebrahimi et al. 2022)",
     hub="nala-cub/americas_nli",
-    labels=_INFERENCE,
-    also=_NUMBERED,
-    text="premise",
-    text_pair="hypothesis",
-    source_language="en",
     target_languages=_words("aym bzd cni gn hch nah oto quy shp tar"),
     dev_languages=("quy",),
+    parallel=None,
     borrows=("train", "dev", "test"),
     lender=XNLI,
-    epochs=1.0,
 )
 MASAKHA_NEWS = HubTask(
     name="masakhanews",
@@ -191,8 +179,8 @@ def find_task(name: str | TaskFile | TaskChoice) -> Task:
 
 
 def _hint(name: str) -> str:
-    close = get_close_matches(name, TASKS, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    near = nearest(name, TASKS)
+    hint = f"did you mean {near!r}? " if near else ""
     return f"{hint}`rxtune tasks` lists: {', '.join(TASKS)}; own data: name a .yaml file"
 
 
@@ -205,6 +193,7 @@ def _chosen(choice: TaskChoice) -> Task:
     for folder in (choice.folder, choice.source_folder):
         if folder is not None and not Path(folder).is_dir():
             raise DataError(f"{folder}: no such folder; give a copy of {entry.hub} in hub layout")
+    _require_languages(entry, choice)
     return hub_task(
         entry,
         folder=choice.folder,
@@ -212,3 +201,18 @@ def _chosen(choice: TaskChoice) -> Task:
         target_languages=choice.target_languages,
         dev_languages=choice.dev_languages,
     )
+
+
+def _require_languages(entry: HubTask, choice: TaskChoice) -> None:
+    targets = choice.target_languages or entry.target_languages
+    if entry.source_language in targets:
+        raise DataError(
+            f"target_languages: {entry.source_language!r} is the source language of"
+            f" {entry.name!r}; a target is another one"
+        )
+    for language in choice.dev_languages or ():
+        if language not in (entry.source_language, *targets):
+            raise DataError(
+                f"dev_languages: task {entry.name!r} has no language {language!r};"
+                f" {did_you_mean(language, targets)}"
+            )

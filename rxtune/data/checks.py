@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rxtune.config import nearest
+from rxtune.data.faults import SHOWN
 from rxtune.data.task import DROPPED
 
 _EXAMPLES = 3  # row numbers that a fault gives
@@ -63,8 +64,8 @@ def _id_faults(raw: pa.Table, where: str) -> list[str]:
     blank = _is_blank(raw.column("id"))
     faults = _told(raw, blank, where, "no id; fill it, or leave columns.id out")
     counts = pc.value_counts(raw.column("id").filter(pc.invert(blank)))
-    twice = [item["values"].as_py() for item in counts if item["counts"].as_py() > 1]
-    for value in twice[:50]:
+    twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    for value in twice[:50].to_pylist():
         lines = _lines(raw, pc.equal(raw.column("id"), value))
         text = f"id {value!r} stands here and {_rows(lines[1:])}; every item needs its own"
         faults.append(f"{where}:{lines[0]}: {text}")
@@ -79,7 +80,12 @@ def _label_faults(raw: pa.Table, where: str, labels: Sequence[str], split: str) 
     faults = _told(raw, blank, where, "no label; fill it or delete the row")
     known = pc.is_in(raw.column("label"), value_set=pa.array(labels, pa.string()))
     unknown = pc.and_(pc.invert(known), pc.invert(blank))
-    for value in pc.unique(raw.column("label").filter(unknown)).to_pylist():
+    strange = pc.unique(raw.column("label").filter(unknown)).to_pylist()
+    if len(strange) > SHOWN:  # no typing errors, and one by one they would take hours
+        text = f"{len(strange):,} different values are no labels, such as {_shown(strange[0])}"
+        hint = f"is the label in another column? the labels are {', '.join(labels)}"
+        return [*faults, f"{where}:{_lines(raw, unknown)[0]}: {text}; {hint}"]
+    for value in strange:
         near = nearest(value, labels)
         hint = f"did you mean {near!r}?" if near else f"the labels are {', '.join(labels)}"
         mask = pc.equal(raw.column("label"), value)

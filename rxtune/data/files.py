@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rxtune.config import TaskFile
+from rxtune.config import TaskFile, nearest
 from rxtune.config.task_file import ENDINGS
 from rxtune.data.faults import refuse
 from rxtune.data.task import Split, Task
@@ -128,10 +128,8 @@ def _missing(description: TaskFile) -> list[str]:
 
 
 def _neighbours(path: Path) -> str:
-    from difflib import get_close_matches
-
     if not path.parent.is_dir():
         return f"there is no folder {path.parent}"
     names = sorted(item.name for item in path.parent.iterdir())
-    near = get_close_matches(path.name, names, n=1)
-    return f"did you mean {near[0]}?" if near else f"the folder holds {', '.join(names[:8])}"
+    near = nearest(path.name, names)
+    return f"did you mean {near}?" if near else f"the folder holds {', '.join(names[:8])}"

@@ -71,19 +71,10 @@ def read_raw(path: Path, layout: Layout) -> tuple[pa.Table, list[str]]:
             values = [[_text(row[place]) for row in rows] for place in range(len(roles))]
             arrays = [pa.array(column, pa.string()) for column in values]
             batches.append(pa.record_batch([pa.array(lines, pa.int64()), *arrays], schema=schema))
-    except FileNotFoundError:
-        reading.faults.append(f"{path}: no such file{_near(path)}")
     except (OSError, pa.ArrowInvalid) as error:
         reason = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), "")
         reading.faults.append(f"{path}: cannot be read: {reason}")
     return pa.Table.from_batches(batches, schema), reading.faults
-
-
-def _near(path: Path) -> str:
-    if not path.parent.is_dir():
-        return f"; there is no folder {path.parent}"
-    names = sorted(item.name for item in path.parent.iterdir())
-    return f"; {path.parent} holds {', '.join(names[:8]) or 'nothing'}"
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -257,9 +248,13 @@ def _read_parquet(reading: Reading) -> Iterator[Row]:
         names[column - 1] if isinstance(column, int) and column <= len(names) else column
         for column in reading.layout.columns.values()
     ]
-    for column in used:
+    for role, column in zip(reading.layout.columns, used, strict=True):
         if column not in names:
             reading.faults.append(missing_column(str(reading.path), column, names))
+        elif not _suits(role, kind := file.schema_arrow.field(column).type):
+            wanted = "text" if role.startswith("text") else "text or a number"
+            text = f"column {column!r}: {wanted} is required, got {kind}"
+            reading.faults.append(f"{reading.path}: {text}")
     if reading.faults:
         return
     number = 0
@@ -268,6 +263,14 @@ def _read_parquet(reading: Reading) -> Iterator[Row]:
         for values in zip(*columns, strict=True):
             number += 1
             yield number, values
+
+
+def _suits(role: str, kind: pa.DataType) -> bool:
+    """Return whether a column of a type can hold what it is said to hold."""
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_null(value):
+        return True
+    return pa.types.is_primitive(value) and not role.startswith("text")
 
 
 _READERS = {

@@ -162,7 +162,7 @@ class HubSource:
         import pyarrow.compute as pc
 
         column = loaded.table.column(self.entry.label)
-        names = loaded.label_names
+        names = loaded.class_names.get(self.entry.label)
         if names is None and not pa.types.is_string(column.type):
             self._require_numbers_known(where)
         texts = column.cast(pa.string())

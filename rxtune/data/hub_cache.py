@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +31,8 @@ class Loaded:
     """One split as it stands in a data set."""
 
     table: pa.Table
-    label_names: tuple[str, ...] | None
-    """Names of the class ids, where the labels are class ids with names."""
+    class_names: Mapping[str, tuple[str, ...]]
+    """Names of the class ids, by column that holds class ids with names."""
     identity: str
     """Equal for equal content: a commit, or a hash of files."""
 
@@ -57,7 +57,6 @@ def load(
     Raises:
         DataError: it is nowhere to be had, or has no such configuration or split.
     """
-    os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", "3")  # read when the client is imported
     if folder is not None:
         return _from_folder(folder, config, split)
     snapshot = _snapshot(hub, revision)
@@ -239,9 +238,9 @@ def _loaded(dataset: Any, identity: str) -> Loaded:
     import datasets
 
     table = dataset.data.table
-    named = [
-        feature.names
-        for feature in dataset.features.values()
+    names = {
+        column: tuple(feature.names)
+        for column, feature in dataset.features.items()
         if isinstance(feature, datasets.ClassLabel)
-    ]
-    return Loaded(table, tuple(named[0]) if named else None, identity)
+    }
+    return Loaded(table, names, identity)

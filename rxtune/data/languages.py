@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Literal
 
+from rxtune.config import nearest
 from rxtune.data.task import Task
 from rxtune.errors import DataError
 
@@ -26,11 +26,11 @@ def resolve_dev_languages(
     named = task.dev_languages if languages == "auto" else tuple(dict.fromkeys(languages))
     for language in named:
         if language not in task.languages:
-            close = get_close_matches(language, task.languages, n=1)
-            hint = f" did you mean {close[0]!r}?" if close else ""
+            near = nearest(language, task.languages)
+            hint = f" did you mean {near!r}?" if near else ""
             raise DataError(
                 f"select.languages: task {task.name!r} has no language {language!r};{hint}"
-                f" it has {', '.join(task.languages)} (`rxtune tasks {task.name}` describes them)"
+                f" it has {', '.join(task.languages)}"
             )
         if language not in task.languages_with("dev"):
             raise DataError(

@@ -132,6 +132,8 @@ def _from_json(text: str, path: Path) -> dict[str, list[str]]:
         kind = type(found).__name__
         raise DataError(f"{path}: must hold one object, but holds a {kind}; {_EXAMPLE}")
     for word, others in found.items():
+        if not word.strip():  # it would stand for every space and comma
+            raise DataError(f"{path}: {word!r}: a word must stand before its neighbours")
         is_list = isinstance(others, list)
         if not (is_list and all(isinstance(other, str) and other.strip() for other in others)):
             raise DataError(

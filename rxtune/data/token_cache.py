@@ -16,8 +16,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rxtune.data.eviction import SCRATCH, evict, mark_used
 from rxtune.data.task import Split, Task
 from rxtune.data.tokens import tokenise
+from rxtune.errors import DataError, StudyError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -30,7 +32,7 @@ TOKEN_COLUMNS = ("input_ids", "token_type_ids")
 
 
 def cache_folder() -> Path:
-    """Return where tokens are kept; the folder may be deleted whenever nothing runs."""
+    """Return where tokens are kept; the folder may be deleted at any time."""
     chosen = os.environ.get("RXTUNE_CACHE")
     if chosen:
         return Path(chosen).absolute() / "tokens"
@@ -59,14 +61,28 @@ class TokenReader:
 
         Raises:
             DataError: the task's data is malformed.
+            StudyError: texts cut to the longest sequence would have no words left.
         """
+        self._require_room(task.is_pair)
         columns = ["text", "text_pair", "label", *(["id"] if split != "train" else [])]
 
         def read() -> Iterator[pa.Table]:
             table = task.read(language, split)
             yield table.select([name for name in columns if name in table.column_names])
 
-        return self.tokens(task.fingerprint(language, split), read)
+        # The columns too: files of two splits may hold the same bytes.
+        return self.tokens(json.dumps([task.fingerprint(language, split), columns]), read)
+
+    def _require_room(self, is_pair: bool) -> None:
+        special = self._tokenizer.num_special_tokens_to_add(pair=is_pair)
+        least = special + (2 if is_pair else 1)
+        if self._max_length < least:
+            # Shorter than its special tokens, a tokenizer would not cut a text at all.
+            raise StudyError(
+                f"max_length: must be at least {least}, for a token of each text beside the"
+                f" encoder's {special} special ones, but is {self._max_length}; raise it in the"
+                " study's train: or in the task"
+            )
 
     def tokens(self, fingerprint: str, read: Callable[[], Iterable[pa.Table]]) -> pa.Table:
         """Return the tokens of some text, each column one chunk of a memory-mapped file.
@@ -88,10 +104,12 @@ class TokenReader:
     def _make(self, key: str, read: Callable[[], Iterable[pa.Table]]) -> pa.Table:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix="making-", dir=self._folder) as scratch:
+            with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=self._folder) as scratch:
                 made = _Flat(Path(scratch))
                 made.tokenise(read(), self._tokenizer, self._max_length)
-                return _keep(made.table(), Path(scratch), self._folder, key)
+                table = _keep(made.table(), Path(scratch), self._folder, key)
+            evict(self._folder)
+            return table
         except OSError as error:
             warnings.warn(
                 f"{self._folder}: tokens cannot be kept there ({error}), so every start makes them"
@@ -108,11 +126,20 @@ def tokenise_all(
 
     They lie in mapped files that no longer have a name: the system frees them with the table, and
     may page them out before.
+
+    Raises:
+        DataError: the folder of temporary files cannot be written, or is full.
     """
-    with tempfile.TemporaryDirectory(prefix="rxtune-tokens-") as scratch:
-        made = _Flat(Path(scratch))
-        made.tokenise(tables, tokenizer, max_length)
-        return made.table()
+    try:
+        with tempfile.TemporaryDirectory(prefix="rxtune-tokens-") as scratch:
+            made = _Flat(Path(scratch))
+            made.tokenise(tables, tokenizer, max_length)
+            return made.table()
+    except OSError as error:
+        raise DataError(
+            f"{tempfile.gettempdir()}: tokens cannot be written there ({error}); free the disk,"
+            " or name another folder in TMPDIR"
+        ) from error
 
 
 def _identity(tokenizer: PreTrainedTokenizerBase) -> str | None:
@@ -146,6 +173,7 @@ def _find(folder: Path, key: str) -> pa.Table | None:
         try:
             mapped = _map(path)
             if f"{key}-{zlib.crc32(mapped):08x}" == path.stem:
+                mark_used(path)
                 return pa.ipc.open_file(mapped).read_all()
             problem = "its checksum is not that of its name"
         except FileNotFoundError:  # deleted between the two looks

@@ -18,6 +18,7 @@ QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",  # verbose=0 alone still prints
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the new behaviour, without its warning
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # 300 KB of driver memory a trial
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a lost worker is told of in one line
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the tuner has its own: it must tell the trials
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the journal remembers, Ray does not
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
@@ -125,10 +126,15 @@ def measure_capacity(options: SearchOptions) -> Capacity:
     ):
         _require_room(flag, kind, asked, nodes, grown, options.address)
     fitting = sum(_fitting(node, options.cpus_per_trial, gpus) for node in nodes)
-    workers = options.workers or max(1, fitting)
+    if not fitting and not grown:  # each fits some node, but not the same
+        raise ClusterError(
+            f"--cpus-per-trial: {options.cpus_per_trial:g} CPU and {gpus:g} GPU asked for, but no"
+            " node of the cluster has both; ask for fewer of the one or a share of the other"
+        )
+    workers = options.workers or fitting or 1
     return Capacity(
         # More than fit would only wait, proposed before the results they should learn from.
-        workers=workers if grown else max(1, min(workers, fitting)),
+        workers=workers if grown else min(workers, fitting),
         cpus_per_trial=options.cpus_per_trial,
         gpus_per_trial=gpus,
         nodes=len(nodes),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 
+from rxtune.config import nearest
 from rxtune.errors import ModelError
 
 EMBEDDED = "babel-tiny"
@@ -25,8 +25,7 @@ def find_encoder(name: str) -> Path:
     cached = _in_hub_cache(name) if name.count("/") == 1 else None
     if cached is not None:
         return cached
-    close = get_close_matches(name, (EMBEDDED,), n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    hint = f"did you mean {EMBEDDED!r}? " if nearest(name, [EMBEDDED]) else ""
     raise ModelError(
         f"--model: no encoder {name!r}: it is neither {EMBEDDED!r}, nor a folder, nor in the"
         f" local hub cache; {hint}fetch one with `hf download {name}`, or give a folder that"

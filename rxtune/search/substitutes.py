@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rxtune.config import Choice, Constant, Study
+from rxtune.config import Study
+from rxtune.config.domains import listed
 from rxtune.data.task import Task
 from rxtune.errors import DataError, StudyError
 
@@ -29,6 +30,17 @@ def read_substitutes(study: Study, task: Task) -> dict[str, SubstitutionTable]:
         for method, read in readers.items()
         if method in _methods(study)
     }
+
+
+def substitute_files(study: Study) -> tuple[str, ...]:
+    """Return the study's own files that `read_substitutes` reads."""
+    augment = study.augment
+    synonyms = () if augment.synonyms is None else (augment.synonyms,)
+    files = {"rs_da": synonyms, "code_switch": tuple(augment.dictionaries.values())}
+    wanted = _methods(study)
+    return tuple(
+        dict.fromkeys(file for method in files if method in wanted for file in files[method])
+    )
 
 
 def require_known_words(
@@ -59,10 +71,7 @@ _Tables = Callable[[Study, Task], Iterator["SubstitutionTable"]]
 
 
 def _methods(study: Study) -> tuple[object, ...]:
-    domain = study.space.parameters["method"].domain
-    if isinstance(domain, Choice):
-        return domain.values
-    return (domain.value,) if isinstance(domain, Constant) else ()
+    return listed(study.space.parameters["method"].domain)
 
 
 def _read(method: str, read: _Tables, study: Study, task: Task) -> SubstitutionTable:

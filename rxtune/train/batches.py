@@ -60,7 +60,8 @@ class TokenTable:
         inside = positions < lengths[:, None]
         # Positions past an example's end read the next one's tokens, and past the table's end
         # its last token; both are overwritten with padding.
-        where = np.minimum(self._offsets[examples][:, None] + positions, len(self._ids) - 1)
+        last = int(self._offsets[-1]) - 1
+        where = np.minimum(self._offsets[examples][:, None] + positions, last)
         batch = {
             "input_ids": torch.from_numpy(
                 np.where(inside, self._ids[where], self._pad_id).astype(np.int64)

@@ -16,8 +16,13 @@ Result = TypeVar("Result")
 CROWDED = 0.05
 """Share of a GPU from which on what other processes hold is worth a word."""
 
-_CPU_ALLOCATOR = "can't allocate memory"
-"""What torch's RuntimeError says where the machine's memory is used up."""
+_SHORTAGES = (
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+"""What torch's RuntimeErrors say where memory is used up: the machine's; the GPU's before torch
+could take any of it; the GPU's beside what torch took."""
 
 
 def telling_out_of_memory(
@@ -43,7 +48,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that memory is used up, on a GPU or in the machine."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and _CPU_ALLOCATOR in str(error)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _SHORTAGES)
 
 
 def explain_shortage(settings: TrainSettings, device: torch.device, reason: str) -> str:

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from rxtune.config.configuration import SITES, Site
 from rxtune.errors import ModelError
-from rxtune.train.encoder import EncoderWeights, build_model
+from rxtune.train.encoder import Attention, EncoderWeights, build_model
 from rxtune.train.sites import clean_input, embedded, perturbed
 
 PADDING_TOLERANCE = 1e-3
@@ -26,6 +26,7 @@ def check_encoder(
     longest: int,
     has_token_types: bool = False,
     sites: Iterable[Site] = ("word",),
+    attention: Attention = "auto",
 ) -> None:
     """Refuse an encoder that cannot be trained as asked. Builds it once: seconds for a base size.
 
@@ -35,12 +36,13 @@ def check_encoder(
         longest: Length of the longest text, in tokens.
         has_token_types: Whether the tokenizer tells the sentences of a pair apart.
         sites: Where perturbations are to enter.
+        attention: How attention is to be computed.
 
     Raises:
-        ModelError: It fails on such texts, reads them in one direction only, lets padding change
-            a prediction, or cannot be perturbed at a site.
+        ModelError: It has no such attention, fails on such texts, reads them in one direction
+            only, lets padding change a prediction, or cannot be perturbed at a site.
     """
-    model = build_model(weights, ("0", "1"), seed=0)
+    model = build_model(weights, ("0", "1"), seed=0, attention=attention)
     model.train(False)
     inputs = _made_up_texts(model, pad_id, longest, has_token_types)
     with torch.no_grad():

@@ -18,15 +18,16 @@ Write = Callable[..., None]
 def test_all_tasks_are_listed_without_looking_for_their_data(
     rxtune: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "250")
+    monkeypatch.setenv("COLUMNS", "80")
     ended = rxtune("tasks")
     assert ended.code == 0
+    assert max(map(len, ended.output.splitlines())) <= 80
+    words = " ".join(ended.output.split())
     for task in TASKS.values():
-        row = next(line for line in ended.output.splitlines() if line.startswith(task.name))
-        assert f"{task.source_language} " in row
-        assert f"{len(task.target_languages)}: {task.target_languages[0]}, " in row
-        assert ", ".join(task.labels) in row
-        assert task.origin in row
+        assert f"{task.name} {task.title} {task.source_language} to " in words
+        assert f"to {len(task.target_languages)}: {task.target_languages[0]}, " in words
+        assert ", ".join(task.labels) in words
+        assert task.origin in words
 
 
 def test_a_task_whose_data_is_not_here_is_described_and_how_to_get_it(
@@ -66,6 +67,13 @@ def test_what_is_odd_about_data_is_noted(rxtune: Run, folder: Path, write_own: W
     write_own()
     (folder / "dev-sw.tsv").write_text("text\tlabel\na\tgood\n")
     assert "note: dev in sw has no example of bad" in rxtune("tasks", "mine.yaml").errors
+
+
+def test_paths_below_here_are_told_as_they_are_typed(
+    rxtune: Run, folder: Path, write_own: Write
+) -> None:
+    write_own("x\ty")
+    assert rxtune("tasks", "mine.yaml").errors.startswith("error: train-en.tsv:2: 3 columns")
 
 
 def test_bad_data_is_refused_with_the_code_of_data(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rxtune.config import Choice, Constant, Int, LogInt, LogUniform, Uniform
+from rxtune.config.domains import ends
 
 reals = st.floats(allow_nan=False, allow_infinity=False)
 positive = st.floats(min_value=1e-300, max_value=1e300)
@@ -66,6 +67,19 @@ def test_the_closest_value_is_clipped():
     assert Int(1, 3).closest(9.6) == 3
     assert Int(1, 9).closest(2.6) == 3
     assert Choice((0.5, 2.0, 1.25)).closest(1.0) == 1.25
+
+
+@pytest.mark.parametrize(
+    ("domain", "expected"),
+    [
+        (Choice((0.5, 2.0, 1e-5)), (1e-5, 2.0)),
+        (Int(1, 3), (1, 3)),
+        (LogUniform(2.0, 5.0), (2.0, 5.0)),
+        (Constant(7), (7, 7)),
+    ],
+)
+def test_the_ends_of_a_domain_are_its_lowest_and_highest_number(domain, expected):
+    assert ends(domain) == expected
 
 
 def test_bounds_belong_to_the_domain_and_other_types_do_not():

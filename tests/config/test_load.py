@@ -16,12 +16,16 @@ import rxtune.config
 from rxtune.config import (
     FLAGS,
     METHODS,
+    OBJECTIVES,
+    SAMPLERS,
     Asha,
     Choice,
     Configuration,
     Constant,
+    Hyperband,
     Int,
     LogUniform,
+    Median,
     Parameter,
     SearchSettings,
     Select,
@@ -200,6 +204,35 @@ names = st.text(st.characters(codec="utf-8", categories=["L", "N", "P"]), min_si
 names |= st.sampled_from(["no", "1e3", "null", "none", "010", "a: b", "#x"])
 
 
+points = st.just({"method": "r3f"}) | st.fixed_dictionaries(
+    {"method": st.just("rs_da"), "replace_probability": st.floats(0, 1)}
+)
+durations = st.builds("{}{}".format, st.integers(1, 240), st.sampled_from("dhms"))
+searches = st.builds(
+    SearchSettings,
+    sampler=st.sampled_from(SAMPLERS),
+    trials=st.integers(1),
+    seed=st.integers(0),
+    points=st.lists(points, max_size=3),
+    replicates=st.integers(1, 9),
+    time_budget=st.none() | durations,
+    compute_budget=st.none() | durations | st.floats(1e-3, 1e18) | st.integers(1, 10**15),
+    plateau=st.none() | st.integers(1),
+    keep=st.integers(1),
+)
+first_rungs = st.integers(1, 6)
+rules = st.one_of(
+    st.fixed_dictionaries({"asha": st.none() | st.builds(Asha, first_rung=first_rungs)}),
+    st.fixed_dictionaries({"hyperband": st.builds(Hyperband, first_rung=first_rungs)}),
+    st.fixed_dictionaries({"median": st.builds(Median, startup_trials=st.integers(1))}),
+)
+stoppings = st.builds(
+    lambda rule, unit: Stopping(**rule, unit=unit), rules, st.sampled_from(["updates", "compute"])
+)
+objectives = st.permutations(OBJECTIVES).filter(lambda names: names[0] != "compute")
+objectives = st.sampled_from(["mean", "worst", "source"]) | objectives
+
+
 @st.composite
 def studies(draw: st.DrawFn) -> Study:
     steps = draw(st.just(Int(1, 3)) | st.just(Constant(2)))
@@ -217,14 +250,25 @@ def studies(draw: st.DrawFn) -> Study:
         ),
         Parameter("replace_probability", Uniform(0, 1)),
     ]
+    stopping = draw(stoppings)
+    compared = objectives
+    if stopping.unit == "compute":  # where all trials cost the same
+        compared = objectives.filter(lambda found: "compute" not in found)
     codes = st.lists(names, min_size=1, unique=True).filter(lambda codes: "auto" not in codes)
     return Study(
-        task=draw(names),
+        task=draw(names.filter(lambda name: "@" not in name)),  # NAME@FOLDER is a task, too
         model=draw(st.none() | names),
         space=Space({parameter.name: parameter for parameter in parameters}),
-        search=SearchSettings(trials=draw(st.integers(1)), seed=draw(st.integers(0))),
-        stopping=Stopping(asha=draw(st.none() | st.builds(Asha, first_rung=st.integers(1, 6)))),
-        select=Select(languages=draw(st.just("auto") | codes)),
+        search=draw(searches),
+        stopping=stopping,
+        select=draw(
+            st.builds(
+                Select,
+                languages=st.just("auto") | codes,
+                metric=st.sampled_from(["accuracy", "macro_f1"]),
+                objective=compared,
+            )
+        ),
         train=TrainDefaults(epochs=draw(st.none() | st.floats(1e-9, 1e9))),
     )
 
@@ -240,7 +284,19 @@ def test_a_resolved_study_can_be_given_back(tmp_path_factory, study):
     assert again.to_yaml() == study.to_yaml()
 
 
-OTHERS = {"when", "asha", "first_rung", "languages", "none", "absolute"}
+OTHERS = {
+    "when",
+    "asha",
+    "median",
+    "hyperband",
+    "unit",
+    "compute",
+    "first_rung",
+    "objective",
+    "languages",
+    "none",
+    "absolute",
+}
 words = st.sampled_from(
     sorted({*Study.model_fields, *SearchSettings.model_fields, *RULES, *METHODS, *KINDS, *OTHERS})
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rxtune.config import METHODS, did_you_mean, nearest
-from rxtune.config.names import show
+from rxtune.config.names import short, show
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,18 @@ def test_values_are_shown_as_yaml_and_cut():
         "[1, 'b', false]",
     ]
     assert len(show("x" * 1000)) == 60
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (3e9, "3e9"),
+        (-1.25e12, "-1.25e12"),
+        (1234567.5, "1.2345675e6"),
+        (1500.0, "1500"),
+        (0.25, "0.25"),
+    ],
+)
+def test_a_large_number_is_short_and_loses_nothing(number, text):
+    assert short(number) == text
+    assert float(text) == number

@@ -49,7 +49,14 @@ def test_a_parameter_with_two_faults_is_told_of_both(refusal):
         ("search: {trials: 2.0}", "search.trials: a whole number is required, got 2.0"),
         ("search: {trials: x}", "search.trials: a whole number is required, got 'x'"),
         ("search: {seed: -1}", "search.seed: must be at least 0, got -1"),
-        ("search: {sampler: tpo}", "'tpe' or 'random', got 'tpo'; did you mean 'tpe'?"),
+        ("search: {sampler: tpo}", "'random' or 'grid', got 'tpo'; did you mean 'tpe'?"),
+        ("search: {sampler: [tpe]}", "'random' or 'grid', got ['tpe']; did you mean 'tpe'?"),
+        ("search: {plateau: 0}", "search.plateau: must be at least 1, got 0; delete the line for"),
+        ("search: {keep: 0}", "search.keep: must be at least 1, got 0; the default is 1"),
+        ("search: {replicates: 1.0}", "search.replicates: a whole number is required, got 1.0"),
+        ("search: {grid_points: 0}", "search.grid_points: must be at least 1, got 0; the default"),
+        ("search: {points: 3}", "search.points: a list is required, got 3; the default is []"),
+        ("search: {points: [3]}", "search.points[0]: keys with values are required, got 3; corr"),
         ("search: {startup: 1}", "search.startup: unknown key; did you mean 'startup_trials'?"),
         ("search: 3", "search: keys with values are required, got 3; valid keys: sampler, tri"),
         ("trials: 3", "trials: unknown key; it belongs under `search`"),
@@ -60,6 +67,28 @@ def test_a_parameter_with_two_faults_is_told_of_both(refusal):
         ("stopping: {asha: {first_rung: 0}}", "asha.first_rung: must be at least 1, got 0"),
         ("stopping: {asha: {evaluations: 0}}", "asha.evaluations: must be at least 1, got 0"),
         ("stopping: {asha: {reduction_factor: 1}}", "reduction_factor: must be at least 2, got 1"),
+        ("stopping: hyperbnd", "must be asha, hyperband, median or none, got 'hyperbnd'; did you"),
+        ("stopping: [asha]", "stopping: keys with values are required, got ['asha']; write `stop"),
+        ("stopping: {evaluations: 4}", "unknown key; it belongs under `stopping.asha`"),
+        (
+            "stopping: {asha: none}",
+            "stopping.asha: keys with values are required, got 'none'; wri",
+        ),
+        (
+            "stopping: {unit: seconds}",
+            "must be 'updates' or 'compute', got 'seconds'; the default",
+        ),
+        (
+            "stopping: {asha: {}, median: {}}",
+            "median: stands beside asha, but one rule decides; d",
+        ),
+        (
+            "stopping: {median: {first_rung: 9}}",
+            "first_rung: must be at most evaluations (6), got",
+        ),
+        ("stopping: {median: {startup_trials: 0}}", "startup_trials: must be at least 1, got 0"),
+        ("stopping: {median: {reduction_factor: 2}}", "unknown key; valid: evaluations, first_ru"),
+        ("stopping: {hyperband: {evaluation: 4}}", "unknown key; did you mean 'evaluations'?"),
         ("stopping: {ahsa: null}", "stopping.ahsa: unknown key; did you mean 'asha'?"),
         ("stopping:", "stopping: keys with values are required, got nothing; write `stopping: no"),
         ("select: {languages: []}", "select.languages: at least one dev language is required"),
@@ -67,7 +96,18 @@ def test_a_parameter_with_two_faults_is_told_of_both(refusal):
         ("select: {languages: [auto, sw]}", "auto must stand alone"),
         ("select: {languages: [1]}", "auto or language codes are required, got [1]"),
         ("select: {languages: [' ']}", "a printable name without space around it is required"),
-        ("select: {aggregate: max}", "must be 'mean', got 'max'; the default is mean"),
+        ("select: {aggregate: mean}", "aggregate: unknown key; valid: languages, metric, objecti"),
+        ("select: {metric: f1}", "must be 'accuracy' or 'macro_f1', got 'f1'; the default is acc"),
+        ("select: {metric: macro-f1}", "got 'macro-f1'; did you mean 'macro_f1'?"),
+        ("select: {objective: max}", "one or several of mean, worst, source, compute, got 'max'"),
+        ("select: {objective: [men]}", "source, compute, got 'men'; did you mean 'mean'?"),
+        ("select: {objective: []}", "one or several of mean, worst, source, compute are required"),
+        ("select: {objective: [mean, mean]}", "every objective must stand once, got mean twice"),
+        ("select: {objective: compute}", "compute alone would choose the cheapest trial; write ["),
+        (
+            "select: {objective: [compute, mean]}",
+            "the first objective names the winner; write [me",
+        ),
         ("train: {epochs: 0}", "train.epochs: must be more than 0, got 0; delete the line"),
         ("train: {epochs: .inf}", "train.epochs: a finite number is required, got inf"),
         ("train: {epochs: true}", "train.epochs: a number is required, got true"),
@@ -297,3 +337,19 @@ def test_a_parameter_that_cannot_be_read_is_not_reported_as_missing_too(refusal)
     assert len(message.splitlines()) == 1
     message = refusal("space: {method: [rs_rp], sigma: {value: 1, when: {method: rs_rp}}}")
     assert message == "a.yaml:1: space.method: a list is no domain; write {choice: ['rs_rp']}"
+
+
+def test_fixed_epochs_are_what_equal_cost_is_measured_by(refusal):
+    text = "space: {method: standard, epochs: {int: [1, 3]}}\nstopping: {unit: compute}"
+    told = (
+        "stopping.unit: is compute, so all trials cost the same, but epochs is searched; fix one"
+    )
+    assert refusal(text).startswith(f"a.yaml:2: {told}")
+
+
+def test_costs_that_are_all_equal_are_no_objective(refusal):
+    text = METHOD + "stopping: {unit: compute}\nselect: {objective: [mean, compute]}"
+    assert refusal(text) == (
+        "a.yaml:3: select.objective: holds compute, but stopping.unit compute makes all costs "
+        "equal; delete one"
+    )

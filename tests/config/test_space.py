@@ -15,6 +15,7 @@ from rxtune.config import (
     Configuration,
     Constant,
     Int,
+    LogInt,
     LogUniform,
     Parameter,
     Space,
@@ -185,3 +186,14 @@ def test_a_space_made_in_python_is_checked_as_a_file_is():
         space_of(Parameter("method", Constant("rs_rp")), Parameter("radius", Constant(0.1)))
     with pytest.raises(StudyError, match=r"space\.x: holds the parameter method"):
         Space({"method": FULL.parameters["method"], "x": FULL.parameters["method"]})
+
+
+@pytest.mark.parametrize(
+    "rates", [Int(1, 3), LogInt(1, 3), Choice((1e-5, 1.0)), Choice((1.0, 1e-5))]
+)
+def test_rates_of_any_kind_and_order_are_looked_at_whole(rates):
+    space = {
+        "method": Parameter("method", Constant("standard")),
+        "learning_rate": Parameter("learning_rate", rates),
+    }
+    assert Space(space).parameters["learning_rate"].domain == rates

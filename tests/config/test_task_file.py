@@ -176,6 +176,45 @@ def test_a_task_file_may_choose_from_the_catalogue(folder: Path) -> None:
         load_task("sib.yaml")
 
 
+def test_languages_are_checked_beside_what_else_is_wrong(folder: Path) -> None:
+    text = TASK.replace("[sw]", "[swa]") + "epoch: 3\nbatch_size: none\n"
+    assert [line.partition(";")[0] for line in refusal(folder, text)] == [
+        "mine.yaml:3: dev_languages: the task has no language 'swa'",
+        "mine.yaml:8: epoch: unknown key",
+        "mine.yaml:9: batch_size: a whole number is required, got 'none'",
+    ]
+    lost = text.replace("labels: [pos, neg]", "labels: []")
+    assert len(refusal(folder, lost)) == 3, "without labels there is no task to look at"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("catalog: sib200", ":1: catalog: unknown key; did you mean 'catalogue'?"),
+        (
+            "catalogue: sib200\ntarget_languages: []",
+            ":2: target_languages: at least one name is required, got []; leave the key out for",
+        ),
+    ],
+)
+def test_a_choice_that_says_nothing_sensible_is_refused(
+    folder: Path, text: str, message: str
+) -> None:
+    told = refusal(folder, text)
+    assert told[0].startswith(f"mine.yaml{message}")
+    assert len(told) == 1
+
+
+def test_a_task_file_in_the_home_folder_can_be_named_in_a_study(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    load(folder)
+    monkeypatch.setenv("HOME", str(folder))
+    (folder / "s").mkdir()
+    (folder / "s" / "study.yaml").write_text("task: ~/mine.yaml\nspace: {method: standard}\n")
+    assert str(load_study(folder / "s" / "study.yaml").task) == "mine"
+
+
 # --- in a study
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from rxtune.config import TaskChoice
 from rxtune.data import TASKS, find_task
 from rxtune.errors import DataError
 from rxtune.testbed import LABELS, LANGUAGES, SOURCE, SPLITS, TARGETS
@@ -68,6 +69,20 @@ def test_languages_are_parallel(column: str) -> None:
 def test_an_unknown_task_is_refused_with_the_nearest_name(name: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         find_task(name)
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"target_languages": ("eng_Latn",)}, "target_languages: 'eng_Latn' is the source"),
+        ({"dev_languages": ("zul_Latn",)}, "dev_languages: task 'sib200' has no language 'zul_"),
+    ],
+)
+def test_a_choice_of_languages_that_cannot_be_is_refused(
+    choice: dict[str, tuple[str, ...]], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        find_task(TaskChoice(catalogue="sib200", **choice))
 
 
 def test_babel_brings_synonyms_and_a_dictionary_for_every_target() -> None:

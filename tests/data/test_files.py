@@ -198,7 +198,7 @@ def test_faults_of_all_files_are_told_at_once(make: Make, tmp_path: Path) -> Non
 
 
 def test_more_faults_than_anyone_reads_are_counted(make: Make, tmp_path: Path) -> None:
-    told = refusal(make({"dev-sw.tsv": tsv([("a", f"l{n}") for n in range(30)])}), tmp_path)
+    told = refusal(make({"dev-sw.tsv": tsv([("a", "pos", "")] * 30)}), tmp_path)
     assert len(told) == 21
     assert told[-1] == "… and 10 more faults"
 
@@ -260,6 +260,38 @@ def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1 no")
     layout = Layout(format="parquet", columns={"text": "text", "label": "label"})
     assert "a.parquet: cannot be read: " in read_raw(tmp_path / "a.parquet", layout)[1][0]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [(pa.array([b"a", b"b"]), "binary"), (pa.array([1, 2]), "int64"), ([["a"], ["b"]], "list<")],
+)
+def test_parquet_columns_that_hold_no_text_are_refused(
+    tmp_path: Path, values: Any, kind: str
+) -> None:
+    pq.write_table(pa.table({"text": values, "label": ["pos", "neg"]}), tmp_path / "a.parquet")
+    layout = Layout(format="parquet", columns={"text": "text", "label": "label"})
+    (fault,) = read_raw(tmp_path / "a.parquet", layout)[1]
+    assert f"a.parquet: column 'text': text is required, got {kind}" in fault
+
+
+def test_parquet_text_may_be_a_dictionary_or_large(tmp_path: Path) -> None:
+    words = pa.array(["a", "b"])
+    for text in (words.dictionary_encode(), words.cast(pa.large_string())):
+        pq.write_table(pa.table({"text": text, "label": words}), tmp_path / "a.parquet")
+        layout = Layout(format="parquet", columns={"text": "text", "label": "label"})
+        raw, faults = read_raw(tmp_path / "a.parquet", layout)
+        assert (faults, raw["text"].to_pylist()) == ([], ["a", "b"])
+
+
+def test_a_column_of_other_things_than_labels_is_one_fault(make: Make, tmp_path: Path) -> None:
+    rows = [(f"text {number}", "pos") for number in range(300)]
+    swapped = tsv([row[::-1] for row in rows])
+    told = refusal(make({"dev-sw.tsv": swapped}), tmp_path)
+    assert told == [
+        "dev-sw.tsv:2: 300 different values are no labels, such as 'text 0'; is the label in"
+        " another column? the labels are neg, pos"
+    ]
 
 
 # --- real data

@@ -91,6 +91,22 @@ def test_names_of_class_ids_count_and_not_their_order(tmp_path: Path) -> None:
     assert task.read("sw", "dev")["label"].to_pylist() == [2, 1, 0]
 
 
+def test_class_names_of_another_column_are_not_taken(tmp_path: Path) -> None:
+    import datasets
+
+    table = inference([2, 0]).add_column(0, "genre", [[0, 1]])
+    text = datasets.Value("string")
+    features = {
+        "genre": datasets.ClassLabel(names=["fiction", "travel"]),
+        "premise": text,
+        "hypothesis": text,
+        "label": datasets.ClassLabel(names=["entailment", "neutral", "contradiction"]),
+    }
+    full = datasets.Dataset(table).cast(datasets.Features(features)).data.table
+    task = from_folder("xnli", hub_folder(tmp_path / "x", {"sw": {"validation": full}}))
+    assert task.read("sw", "dev")["label"].to_pylist() == [2, 0]
+
+
 def test_class_names_that_are_not_the_tasks_are_refused(tmp_path: Path) -> None:
     other = named(inference([0, 1]), ["entailment", "not_entailment"])
     task = from_folder("xnli", hub_folder(tmp_path / "x", {"sw": {"validation": other}}))

@@ -127,6 +127,7 @@ def test_a_table_is_read_from_json_or_lines(name: str, text: str, tmp_path: Path
         ("a.json", "[1]", r"a\.json: must hold one object, but holds a list"),
         ("a.json", '{"big": "large"}', r"'big': a list of words is required, got \"large\""),
         ("a.json", '{"big": ["a", 3]}', r"'big': a list of words is required, got \[\"a\", 3\]"),
+        ("a.json", '{"": ["large"]}', r"a\.json: '': a word must stand before its neighbours"),
         ("a.json", '{"big": ["big"]}', r"no word has a neighbour other than itself"),
         ("a.tsv", "", r"no word has a neighbour"),
         ("a.tsv", "big\tlarge\nno tab", r"a\.tsv:2: a word, one tab .+ got 'no tab'"),

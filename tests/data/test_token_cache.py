@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
 
-from rxtune.data import TASKS, tokenise
+from rxtune.data import TASKS, Task, tokenise
+from rxtune.data.eviction import mark_used
 from rxtune.data.token_cache import TokenReader, cache_folder, tokenise_all
+from rxtune.errors import DataError, StudyError
 from rxtune.testbed.tokenizer import build_tokenizer
 
 if TYPE_CHECKING:
@@ -48,6 +53,26 @@ def tokenizer() -> PreTrainedTokenizerBase:
 @pytest.fixture
 def reader(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> TokenReader:
     return TokenReader(tokenizer, 16, tmp_path / "cache")
+
+
+@pytest.fixture
+def copied() -> Task:
+    """Own files, of which dev and test are copies of train."""
+    return Task(
+        name="copied",
+        title="",
+        labels=("a", "b", "c"),
+        source_language="en",
+        target_languages=("sw",),
+        dev_languages=("sw",),
+        default_model="tiny",
+        epochs=1.0,
+        batch_size=8,
+        max_length=16,
+        read=lambda language, split: TEXTS,
+        is_pair=True,
+        identify=lambda language, split: "the same bytes",
+    )
 
 
 def files(folder: Path) -> list[Path]:
@@ -144,6 +169,15 @@ def test_a_folder_that_cannot_be_made_is_done_without(
     assert found.drop_columns(["id"]) == tokenise(TEXTS, tokenizer, 16)
 
 
+def test_a_place_for_scratch_files_that_cannot_be_written_is_named(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    with pytest.raises(DataError, match=r"file: tokens cannot be written there \(.+\); .+ TMPDIR"):
+        tokenise_all([TEXTS], tokenizer, 16)
+
+
 def test_an_error_of_the_data_leaves_nothing_behind(reader: TokenReader, tmp_path: Path) -> None:
     def fail() -> Iterator[pa.Table]:
         yield TEXTS
@@ -193,6 +227,104 @@ def test_a_tokenizer_in_python_is_not_cached(tmp_path: Path) -> None:
 def test_items_keep_their_ids_outside_of_training(reader: TokenReader) -> None:
     dev = reader.split(TASKS["babel"], "qaa", "dev")
     assert dev["id"].to_pylist() == TASKS["babel"].read("qaa", "dev")["id"].to_pylist()
+
+
+def test_a_dev_split_with_the_content_of_train_still_has_its_ids(
+    reader: TokenReader, copied: Task
+) -> None:
+    assert "id" not in reader.split(copied, "en", "train").column_names
+    assert reader.split(copied, "en", "dev")["id"].to_pylist() == [*"abcde"]
+
+
+@pytest.mark.parametrize(("is_pair", "least"), [(True, 5), (False, 3)])
+def test_a_length_without_room_for_words_is_refused(
+    copied: Task,
+    tokenizer: PreTrainedTokenizerBase,
+    tmp_path: Path,
+    is_pair: bool,
+    least: int,
+) -> None:
+    task = replace(copied, is_pair=is_pair)
+    TokenReader(tokenizer, least, tmp_path).split(task, "en", "dev")
+    with pytest.raises(
+        StudyError, match=f"max_length: must be at least {least}, .*, but is {least - 1}"
+    ):
+        TokenReader(tokenizer, least - 1, tmp_path).split(task, "en", "dev")
+
+
+# --- what is not needed goes
+
+
+def age(path: Path, days: float) -> None:
+    then = time.time() - days * 86400
+    os.utime(path, (then, then))
+
+
+def test_a_file_that_no_search_has_used_for_a_month_goes(
+    reader: TokenReader, tmp_path: Path
+) -> None:
+    for name in "xyz":
+        reader.tokens(name, Source())
+    for path in files(tmp_path):
+        age(path, 31)
+    reader.tokens("y", Source())  # a use makes it young
+    reader.tokens("new", Source())
+    source = Source()
+    reader.tokens("y", source)
+    assert source.reads == 0
+    assert len(files(tmp_path)) == 2
+
+
+def test_above_the_bound_the_longest_unused_go_first_but_none_of_today(
+    reader: TokenReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, name in enumerate("abcd"):
+        before = set(files(tmp_path)) if number else set()
+        reader.tokens(name, Source())
+        (path,) = set(files(tmp_path)) - before
+        age(path, {"a": 3, "b": 5, "c": 4, "d": 0.1}[name])
+    size = sum(path.stat().st_size for path in files(tmp_path)) // 4
+    monkeypatch.setattr("rxtune.data.eviction.LARGEST", 3 * size + size // 2)
+    reader.tokens("e", Source())  # five, of three and a half: "b" and "c" are the oldest
+    sources = {name: Source() for name in "adebc"}
+    for name, source in sources.items():
+        if name not in "bc":
+            reader.tokens(name, source)
+    assert [sources[name].reads for name in "ade"] == [0, 0, 0]
+    monkeypatch.setattr("rxtune.data.eviction.LARGEST", 0)
+    reader.tokens("f", Source())
+    reader.tokens("d", sources["d"])
+    assert sources["d"].reads == 0, "used today"
+
+
+def test_a_table_stays_readable_when_its_file_goes(reader: TokenReader, tmp_path: Path) -> None:
+    table = reader.tokens("x", Source())
+    rows = table.to_pylist()
+    for path in files(tmp_path):
+        age(path, 31)
+    reader.tokens("new", Source())
+    assert len(files(tmp_path)) == 1
+    assert table.to_pylist() == rows
+
+
+def test_a_file_that_has_just_gone_is_not_made_by_its_use(tmp_path: Path) -> None:
+    mark_used(tmp_path / "gone.arrow")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_goes_and_strange_files_stay(
+    reader: TokenReader, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cache"
+    for name, days in {"making-old": 2.0, "making-now": 0.0, "mine": 90.0}.items():
+        (folder / name).mkdir(parents=True)
+        (folder / name / "input_ids").write_bytes(b"1")
+        age(folder / name, days)
+    (folder / "notes.txt").write_text("keep")
+    age(folder / "notes.txt", 90)
+    reader.tokens("x", Source())
+    left = {path.name for path in files(tmp_path) if path.suffix != ".arrow"}
+    assert left == {"making-now", "mine", "notes.txt"}
 
 
 @pytest.mark.parametrize(

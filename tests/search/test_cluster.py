@@ -99,6 +99,15 @@ def test_more_than_any_node_has_is_refused_with_what_there_is(measure: Measure) 
         measure({"CPU": 4.0}, cpus_per_trial=16.0)
 
 
+def test_a_trial_that_no_single_node_has_room_for_is_refused_and_does_not_wait(
+    measure: Measure,
+) -> None:
+    head, worker = {"CPU": 32.0}, {"CPU": 8.0, "GPU": 1.0}
+    with pytest.raises(ClusterError, match="16 CPU and 1 GPU asked for, but no node of the"):
+        measure(head, worker, cpus_per_trial=16.0, address="auto")
+    assert measure(head, worker, cpus_per_trial=8.0, address="auto").workers == 1
+
+
 def test_what_only_a_new_node_would_have_is_not_refused(measure: Measure) -> None:
     groups = [({"CPU": 8, "GPU": 4}, 2)]
     assert measure({"CPU": 4.0}, groups=groups, gpus_per_trial=4.0).gpus_per_trial == 4.0

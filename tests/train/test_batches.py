@@ -44,6 +44,15 @@ def test_a_sliced_table_gives_its_own_rows() -> None:
     assert tokens.batch(np.array([0, 1]))["token_type_ids"].tolist() == [[0, 0], [0, 1]]
 
 
+def test_a_slice_beside_a_column_that_was_cut_gives_its_own_rows() -> None:
+    ids = TABLE.column("input_ids").slice(0, 2)  # its buffer goes on
+    types = pa.array([[0, 1, 1], [0]], pa.list_(pa.int8()))  # and this one ends
+    table = pa.table({"input_ids": ids, "token_type_ids": types, "label": [2, 0]})
+    batch = TokenTable(table, pad_id=0).batch(np.array([0, 1]))
+    assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 0, 0]]
+    assert batch["token_type_ids"].tolist() == [[0, 1, 1], [0, 0, 0]]
+
+
 def test_chunks_are_joined(make_table: Callable[..., pa.Table]) -> None:
     one, two = make_table(5, seed=1), make_table(4, seed=2)
     joined = TokenTable(pa.concat_tables([one, two]), pad_id=1)

@@ -33,6 +33,9 @@ def failing(error: BaseException) -> Callable[[], None]:
         MemoryError("Unable to allocate 9 GiB"),
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB"),
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 9 GiB"),
+        # Another process has taken the GPU before this one's context or matrix library is up.
+        torch.AcceleratorError("CUDA error: out of memory, 9 GiB held by others"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate, 9 GiB"),
     ],
 )
 def test_an_out_of_memory_error_says_what_to_try(

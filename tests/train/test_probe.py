@@ -105,3 +105,10 @@ def test_attention_that_an_encoder_has_not_is_refused() -> None:
     config = transformers.DebertaV2Config(**SIZES, **HEADS)
     with pytest.raises(ModelError, match=r"train.attention .* is 'sdpa'; write auto or eager"):
         build_model(EncoderWeights(config, {}), ("a", "b"), seed=0, attention="sdpa")
+
+
+def test_an_attention_that_the_encoder_has_not_is_refused() -> None:
+    config = transformers.DebertaV2Config(**SIZES, **HEADS, relative_attention=True)
+    check(config, attention="eager")
+    with pytest.raises(ModelError, match=r"train\.attention must be one .* but is 'sdpa'"):
+        check(config, attention="sdpa")

@@ -32,6 +32,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "r3f": {"perturbation": Perturbation(sigma=0.01), "objective": "r3f"},
 }
 MakeSettings = Callable[..., TrainSettings]
+LossWith = Callable[..., float]
+Values = dict[str, Any]
 methods = pytest.mark.parametrize("values", METHODS.values(), ids=list(METHODS))
 sites = pytest.mark.parametrize("site", ["word", "context"])
 
@@ -39,6 +41,14 @@ sites = pytest.mark.parametrize("site", ["word", "context"])
 @pytest.fixture
 def batch(make_table: Callable[..., pa.Table]) -> Batch:
     return TokenTable(make_table(8), pad_id=1).batch(np.arange(8))
+
+
+@pytest.fixture
+def loss_with(
+    model: PreTrainedModel, batch: Batch, make_settings: MakeSettings
+) -> Callable[..., float]:
+    """Return a function that does the passes of one step with such settings."""
+    return lambda **values: step_loss(model, batch, make_settings(**values))
 
 
 def noise(seed: int = 0) -> torch.Generator:
@@ -113,41 +123,31 @@ def test_a_vanishing_perturbation_is_plain_fine_tuning_up_to_rounding(
 @pytest.mark.parametrize("device", ["cpu", "cuda"], ids=["fast", "stock"])
 @methods
 def test_all_passes_of_a_step_use_the_same_dropout_masks(
-    model: PreTrainedModel,
-    batch: Batch,
-    make_settings: MakeSettings,
-    values: dict[str, Any],
-    device: str,
-    site: str,
+    model: PreTrainedModel, loss_with: LossWith, values: Values, device: str, site: str
 ) -> None:
     model.train()
     masks: list[Tensor] = []
     first = model.bert.embeddings.dropout if site == "word" else model.dropout
     first.register_forward_hook(lambda _module, _inputs, output: masks.append(output == 0))
-    settings = make_settings(**values, site=site)
     with fast_on_cpu(model, torch.device(device)):  # on "cuda" the layers stay as they are
-        step_loss(model, batch, settings)
+        loss_with(**values, site=site)
         assert masks[0].any()
         assert all(torch.equal(mask, masks[0]) for mask in masks)
-        step_loss(model, batch, settings)
+        loss_with(**values, site=site)
     assert not torch.equal(masks[-1], masks[0])
 
 
 @sites
 @methods
 def test_the_random_state_moves_on_by_one_pass_whatever_the_method(
-    model: PreTrainedModel,
-    batch: Batch,
-    make_settings: MakeSettings,
-    values: dict[str, Any],
-    site: str,
+    model: PreTrainedModel, batch: Batch, loss_with: LossWith, values: Values, site: str
 ) -> None:
     model.train()
     torch.manual_seed(0)
     plain_loss(model, batch)
     expected = torch.get_rng_state()
     torch.manual_seed(0)
-    step_loss(model, batch, make_settings(**values, site=site))
+    loss_with(**values, site=site)
     assert torch.equal(torch.get_rng_state(), expected)
 
 
@@ -270,16 +270,9 @@ def test_delta_is_zero_on_padding_and_fp32_under_bf16(
 @sites
 @methods
 def test_bf16_gives_about_the_loss_of_fp32(
-    model: PreTrainedModel,
-    batch: Batch,
-    make_settings: MakeSettings,
-    values: dict[str, Any],
-    site: str,
+    model: PreTrainedModel, loss_with: LossWith, values: Values, site: str
 ) -> None:
-    losses = [
-        step_loss(model, batch, make_settings(**values, site=site, precision=precision))
-        for precision in ("fp32", "bf16")
-    ]
+    losses = [loss_with(**values, site=site, precision=name) for name in ("fp32", "bf16")]
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
     assert all(weight.grad.dtype == torch.float32 for weight in model.parameters())
 
@@ -290,11 +283,7 @@ def test_bf16_gives_about_the_loss_of_fp32(
 @sites
 @methods
 def test_the_parts_of_a_batch_add_up_to_the_whole(
-    model: PreTrainedModel,
-    batch: Batch,
-    make_settings: MakeSettings,
-    values: dict[str, Any],
-    site: str,
+    model: PreTrainedModel, loss_with: LossWith, values: Values, site: str
 ) -> None:
     model.eval()
     perturbation = values["perturbation"]
@@ -307,7 +296,7 @@ def test_the_parts_of_a_batch_add_up_to_the_whole(
     gradients = []
     for parts in (1, 3):
         model.zero_grad()
-        loss = step_loss(model, batch, make_settings(**values, accumulation=parts))
+        loss = loss_with(**values, accumulation=parts)
         gradients.append([torch.tensor(loss), *(w.grad.clone() for w in model.parameters())])
     for whole, added in zip(*gradients, strict=True):
         torch.testing.assert_close(added, whole, rtol=1e-3, atol=1e-6)
