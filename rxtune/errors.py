@@ -38,6 +38,10 @@ class TrialOutOfMemoryError(RxtuneError):
     """A trial needs more memory than its device has: it fails, the search goes on."""
 
 
+class DiskFullError(RxtuneError):
+    """A disk is full: the search ends, and a resume goes on from what it holds."""
+
+
 class ClusterError(RxtuneError):
     """Resources asked for do not exist, or Ray cannot be reached."""
 

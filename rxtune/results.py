@@ -230,8 +230,9 @@ class TrialRecord:
 
     @property
     def forward_equivalents(self) -> float:
-        """Training cost so far (0 before the first evaluation)."""
-        return self.evaluations[-1].forward_equivalents if self.evaluations else 0.0
+        """Training cost so far (0 before the first evaluation), of all seeds that are done."""
+        once = self.evaluations[-1].forward_equivalents if self.evaluations else 0.0
+        return once * max(1, len(self.replicates))
 
 
 Role = Literal["robust", "named", "best plain", "default plain"]

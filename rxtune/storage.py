@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from rxtune.errors import ClusterError, StudyError
+from rxtune.errors import ClusterError, DiskFullError, RxtuneError, StudyError
 
 if TYPE_CHECKING:
     from pyarrow import fs
 
 ANSWER_SECONDS = 10.0
 """How long a storage may take to show that it can be written."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_IN_WORDS = ("No space left on device", "Disk quota exceeded")
 
 _SECRET_OPTION = re.compile(r"[?&][^=&]*(secret|token|password|key|sas)[^=&]*=", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"^[^:/]+://[^/?]*:.*@")  # a secret key may hold a slash
@@ -119,6 +127,92 @@ def delete_if_empty(filesystem: fs.FileSystem, path: str) -> None:
         delete_folder(filesystem, path)
 
 
+def bytes_below(filesystem: fs.FileSystem, path: str) -> int:
+    """Return the length of all files below a folder, in bytes; it may be missing."""
+    from pyarrow import fs
+
+    if isinstance(filesystem, fs.LocalFileSystem):
+        return local_bytes_below(Path(path))
+    below = fs.FileSelector(path, recursive=True, allow_not_found=True)
+    return sum(info.size or 0 for info in filesystem.get_file_info(below))
+
+
+def local_bytes_below(folder: Path) -> int:
+    """Return the length of all files below a folder of this machine, in bytes."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # deleted or renamed since: others write here
+                total += os.lstat(f"{root}/{name}").st_size
+    return total
+
+
+def free_bytes(place: str) -> int | None:
+    """Return the room on the disk of a place, in bytes; None: not on a disk of this machine."""
+    if is_uri(place) and not place.startswith("file://"):
+        return None
+    try:
+        path = Path(open_place(place)[1]) if is_uri(place) else Path(place).absolute()
+        return shutil.disk_usage(nearest_folder(path)).free
+    except (OSError, ValueError):
+        return None
+
+
+def size_text(number: float) -> str:
+    """Return a number of bytes in a unit that suits it."""
+    for size, unit in ((1e9, "GB"), (1e6, "MB")):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number / 1e3:.0f} kB"
+
+
+@contextmanager
+def telling_of_full_disk(place: str, what: str, needed: int | None = None) -> Iterator[None]:
+    """Name the place that is full, where a library says only that some is.
+
+    Args:
+        place: Where the block writes.
+        what: What it writes, such as "a checkpoint".
+        needed: Its size in bytes, if that is known.
+
+    Raises:
+        DiskFullError: the block failed because there is no room.
+    """
+    try:
+        yield
+    except Exception as error:
+        told = named_if_full(error, place, what, needed)
+        if told is error:
+            raise
+        raise told from error
+
+
+def named_if_full(
+    error: Exception, place: str, what: str = "it", needed: int | None = None
+) -> Exception:
+    """Return an error as one that names the full disk; as it is where that is not the cause."""
+    if isinstance(error, RxtuneError) or not is_disk_full(error):
+        return error
+    free = free_bytes(place)
+    size = f"{what} needs {size_text(needed)}" if needed is not None else f"{what} has no room"
+    left = f", {size_text(free)} are free" if free is not None else ""
+    return DiskFullError(
+        f"{without_secrets(place)}: the disk is full: {size}{left}. Nothing that was finished is"
+        " lost: make room there, then go on with --resume"
+    )
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Return whether an error, or the one behind it, says that a disk or a quota is used up."""
+    cause = error.__cause__
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return True
+    # safetensors and MLflow have only words for it.
+    if any(words in str(error) for words in _FULL_IN_WORDS):
+        return True
+    return cause is not None and is_disk_full(cause)
+
+
 def require_writable(place: str, seconds: float | None = None) -> None:
     """Refuse a storage that cannot be written; nothing is left in it.
 
@@ -153,7 +247,7 @@ def _write_and_delete(place: str) -> None:
 
     filesystem, path = open_place(place)
     if isinstance(filesystem, fs.LocalFileSystem):
-        with tempfile.TemporaryFile(dir=_nearest_folder(Path(path))):
+        with tempfile.TemporaryFile(dir=nearest_folder(Path(path))):
             return
     probe = f"{path}/.rxtune-probe"
     make_folder(filesystem, path)
@@ -163,7 +257,7 @@ def _write_and_delete(place: str) -> None:
     delete_if_empty(filesystem, path)
 
 
-def _nearest_folder(path: Path) -> Path:
+def nearest_folder(path: Path) -> Path:
     """Return the folder itself, or the one in which it would have to be made."""
     while not path.exists():
         path = path.parent

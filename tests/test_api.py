@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -67,16 +68,20 @@ def test_a_resumed_search_needs_none_and_may_be_given_the_same(
 
 def test_a_resumed_search_may_have_more_trials_but_not_fewer(resumed: SearchOptions) -> None:
     assert read_study(None, resumed, {"search.trials": 60}).search.trials == 60
-    with pytest.raises(StudyError, match="was begun with 6 trials and cannot shrink to 5"):
+    with pytest.raises(StudyError, match="has 6 trials and cannot shrink to 5"):
         read_study(None, resumed, {"search.trials": 5})
 
 
 @pytest.mark.parametrize(
     ("overrides", "difference"),
     [
-        ({"search.seed": 1}, "another search.seed;"),
-        ({"task": "xnli", "train.epochs": 2.0}, "another task and train.epochs;"),
-        ({"stopping": "none"}, "another stopping.asha;"),
+        ({"search.seed": 1}, r"another study: search\.seed was 0, is 1; leave"),
+        (
+            {"task": "xnli", "train.epochs": 2.0},
+            r"task was 'babel', is 'xnli'; train\.epochs was nothing, is 2\.0;",
+        ),
+        ({"stopping": "none"}, r"stopping\.asha was \{'evaluations': 6, .*\}, is nothing;"),
+        ({"model": "some/name"}, "model was nothing, is 'some/name';"),
     ],
 )
 def test_another_search_is_not_resumed_and_the_difference_is_named(
@@ -89,6 +94,26 @@ def test_another_search_is_not_resumed_and_the_difference_is_named(
 def test_another_place_is_refused_before_anything_is_read(resumed: SearchOptions) -> None:
     with pytest.raises(StudyError, match="--storage: run 'rs' was begun with "):
         read_study(None, replace(resumed, storage="s3://other"))
+
+
+def test_flags_win_over_the_run_and_what_is_not_said_stays_as_it_is(
+    space: Path, resumed: SearchOptions, tmp_path: Path
+) -> None:
+    folder = RunFolder.existing(tmp_path / "runs", "rs")
+    grown = load_study(space, {"search.trials": 60, "search.compute_budget": "3e9"})
+    folder.study.write_text(grown.to_yaml())
+    plain = read_study(None, resumed, {"search.time_budget": "2h"}).search
+    assert (plain.trials, plain.time_budget) == (60, 7200.0)
+    assert plain.compute_budget == grown.search.compute_budget
+    space.write_text(SPACE.replace("trials: 6", "plateau: 9"))
+    filed = read_study(space, resumed, {"search.compute_budget": "6e9"}).search
+    assert (filed.trials, filed.plateau) == (60, 9)
+    assert filed.compute_budget.amount == 6e9
+
+
+def test_a_search_that_goes_on_cannot_start_from_others(resumed: SearchOptions) -> None:
+    with pytest.raises(StudyError, match="--warm-start: only a new search starts from others"):
+        read_study(None, replace(resumed, warm_start=("other",)))
 
 
 @pytest.mark.parametrize("model", ["babel-tiny", "some/name", None])
@@ -121,7 +146,9 @@ def test_a_run_on_a_folder_named_from_here_goes_on_from_anywhere(
 
 def test_another_space_is_named_by_parameter(space: Path, resumed: SearchOptions) -> None:
     space.write_text(SPACE.replace("[0.1, 3.0]", "[0.1, 2.0]") + "  # noise\n".replace(" ", ""))
-    with pytest.raises(StudyError, match=r"run 'rs' was begun with another space\.sigma; leave"):
+    with pytest.raises(
+        StudyError, match=r"space\.sigma\.log_uniform was \[0\.1, 3\.0\], is \[0\.1, 2\.0\];"
+    ):
         read_study(space, resumed)
 
 
@@ -161,8 +188,9 @@ def result(space: Path, *records: TrialRecord) -> Any:
         task=SimpleNamespace(name="babel"),
         encoder="babel-tiny",
         dev_examples=1000,
+        disk_forecast=0,
     )
-    return SimpleNamespace(view=view, records=records)
+    return SimpleNamespace(view=view, records=records, disk_peak=0)
 
 
 ROBUST = Configuration(method="rs_rp", sigma=0.81234, learning_rate=1.5)
@@ -179,6 +207,8 @@ def test_the_parent_run_carries_the_winner_and_its_gain(space: Path) -> None:
         "source_accuracy": 0.9,
         "worst_language_accuracy": 0.5,
         "gain_over_best_plain": 0.12,
+        "disk_peak_bytes": 0.0,
+        "disk_forecast_bytes": 0.0,
     }
     assert end.tags == {
         "best.trial": "1",
@@ -201,7 +231,7 @@ def test_a_mean_that_does_not_exist_is_no_metric(space: Path) -> None:
 
 def test_a_search_without_a_result_says_so(space: Path) -> None:
     end = api._conclude(result(space))
-    assert end.metrics == {}
+    assert end.metrics.keys() == {"disk_peak_bytes", "disk_forecast_bytes"}
     assert end.tags == {}
     assert "no trial ran to its end" in end.description
 
@@ -230,14 +260,26 @@ def test_the_winners_flags_and_mixed_pairs_reach_the_parent_run() -> None:
     assert metrics["generalized_mean"] == 0.5
 
 
+def test_a_second_driver_of_a_run_is_refused_before_ray_is_imported(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = SearchOptions(name="rs", root=tmp_path / "runs")
+    plan: Any = SimpleNamespace(folder=RunFolder.new(options.root, options.name))
+    monkeypatch.setitem(sys.modules, "rxtune.search.tuner", None)
+    with plan.folder.held(), pytest.raises(StudyError, match="another rxtune search"):
+        api.search(load_study(space), options, plan=plan)
+
+
 def test_a_plan_that_is_handed_in_is_not_made_again(
     space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = SearchOptions(name="rs", root=tmp_path / "runs")
     heard: list[Any] = []
     monkeypatch.setattr("rxtune.search.tuner.run_search", lambda plan, **_: heard.append(plan))
-    monkeypatch.setattr("rxtune.search.plan.make_plan", lambda *_: "made")
-    plan: Any = "handed in"
-    api.search(load_study(space), options, plan=plan)
+    made, plan = (
+        SimpleNamespace(folder=RunFolder.new(tmp_path, name)) for name in ("made", "handed-in")
+    )
+    monkeypatch.setattr("rxtune.search.plan.make_plan", lambda *_: made)
+    api.search(load_study(space), options, plan=cast("Any", plan))
     api.search(load_study(space), options)
-    assert heard == ["handed in", "made"]
+    assert heard == [plan, made]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rxtune import storage
-from rxtune.errors import ClusterError, StudyError
+from rxtune.errors import ClusterError, DiskFullError, StudyError
 from rxtune.search.options import SearchOptions
 
 NAMES = st.lists(st.from_regex(r"[a-z0-9.-]{1,8}", fullmatch=True), min_size=1, max_size=3)
@@ -178,3 +179,72 @@ def test_only_a_folder_without_a_file_is_deleted(bucket: Any, tmp_path: Path) ->
         storage.delete_folder(filesystem, f"{path}/full")
         storage.delete_folder(filesystem, f"{path}/full")
         assert filesystem.get_file_info(f"{path}/full").type.name == "NotFound"
+
+
+# --- a full disk
+
+
+FULL = [
+    OSError(errno.ENOSPC, "No space left on device"),
+    OSError(errno.EDQUOT, "Disk quota exceeded"),
+    RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),
+]
+
+
+@pytest.mark.parametrize("error", FULL)
+def test_a_full_disk_is_told_with_its_place_and_what_was_needed(
+    error: Exception, tmp_path: Path
+) -> None:
+    place = str(tmp_path / "trial-0001")
+    with (
+        pytest.raises(
+            DiskFullError, match=r"trial-0001: the disk is full: a model needs 2\.1 MB, "
+        ),
+        storage.telling_of_full_disk(place, "a model", 2_100_000),
+    ):
+        raise error
+    told = str(storage.named_if_full(error, place))
+    assert " are free. Nothing that was finished is lost: make room there, then go on" in told
+
+
+def test_the_cause_of_an_error_may_be_the_full_disk() -> None:
+    error = RuntimeError("could not save")
+    error.__cause__ = FULL[0]
+    assert storage.is_disk_full(error)
+    assert not storage.is_disk_full(RuntimeError("could not save"))
+
+
+def test_other_errors_pass_as_they_are(tmp_path: Path) -> None:
+    for error in (ValueError("x"), DiskFullError("told already"), OSError(errno.EIO, "bad disk")):
+        with (
+            pytest.raises(type(error)) as raised,
+            storage.telling_of_full_disk(str(tmp_path), "x"),
+        ):
+            raise error
+        assert raised.value is error
+
+
+def test_the_room_of_a_bucket_is_not_known(tmp_path: Path) -> None:
+    assert storage.free_bytes("s3://b/x") is None
+    here = storage.free_bytes(str(tmp_path / "not" / "made"))
+    assert here is not None
+    assert here > 0
+    assert storage.free_bytes((tmp_path / "x").as_uri()) is not None
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(2_100_000, "2.1 MB"), (3.24e9, "3.2 GB"), (999, "1 kB"), (0, "0 kB")]
+)
+def test_a_size_has_a_unit_that_suits_it(size: float, text: str) -> None:
+    assert storage.size_text(size) == text
+
+
+def test_what_lies_below_a_folder_is_added_up(bucket: Any, tmp_path: Path) -> None:
+    for place in (bucket.uri("sizes"), str(tmp_path / "sizes")):
+        filesystem, path = storage.open_place(place)
+        assert storage.bytes_below(filesystem, path) == 0
+        for name in ("a", "b/c"):
+            storage.make_folder(filesystem, f"{path}/b")
+            with filesystem.open_output_stream(f"{path}/{name}") as stream:
+                stream.write(b"12345")
+        assert storage.bytes_below(filesystem, path) == 10

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-import typer
 from rich.markup import escape
 
+from rxtune.cli import options as flags
 from rxtune.cli.console import errors, output
 from rxtune.cli.data import plain_table, show_data
+from rxtune.storage import free_bytes, size_text
 
 if TYPE_CHECKING:
     from rxtune.data import DataSummary, UnknownShare
@@ -18,16 +19,21 @@ if TYPE_CHECKING:
 
 
 def check(
-    space: Annotated[Path, typer.Option(help="Space file.")],
-    task: Annotated[str | None, typer.Option(help="Task (default: babel).")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Encoder: folder or hub name (default: the task's).")
-    ] = None,
-    languages: Annotated[
-        str | None, typer.Option(help="Dev languages, with commas between.")
-    ] = None,
-    trials: Annotated[int | None, typer.Option(help="Number of trials.")] = None,
-) -> None:  # fmt: skip
+    space: flags.NeededSpaceFile,
+    task: flags.Task = None,
+    model: flags.Model = None,
+    languages: flags.Languages = None,
+    metric: flags.Metric = None,
+    objective: flags.Objective = None,
+    sampler: flags.Sampler = None,
+    stopper: flags.Stopper = None,
+    replicates: flags.Replicates = None,
+    trials: flags.Trials = None,
+    time_budget: flags.TimeBudget = None,
+    compute_budget: flags.ComputeBudget = None,
+    keep: flags.Keep = None,
+    runs: flags.Runs = Path("runs"),
+) -> None:
     """Validate a space file, its data and its encoder, and forecast the cost; trains nothing.
 
     Example: rxtune check --space search_spaces/rs.yaml --trials 60
@@ -35,15 +41,14 @@ def check(
     from rxtune import api
     from rxtune.config import load_study
 
-    overrides: dict[str, Any] = {
-        "task": task,
-        "model": model,
-        "select.languages": languages.split(",") if languages else None,
-        "search.trials": trials,
-    }
-    study = load_study(space, {k: v for k, v in overrides.items() if v is not None})
+    asked = flags.overrides(
+        task=task, model=model, languages=languages, metric=metric, objective=objective,
+        sampler=sampler, stopper=stopper, replicates=replicates, trials=trials,
+        time_budget=time_budget, compute_budget=compute_budget, keep=keep,
+    )  # fmt: skip
+    study = load_study(space, asked)
     checked = api.check(study, on_data=_show_data)
-    _show_forecast(checked.forecast)
+    _show_forecast(checked.forecast, runs)
     output.print(f"[bold]{escape(str(space))} can be searched.[/] Nothing was trained.")
 
 
@@ -56,7 +61,7 @@ def _show_data(ground: Ground, data: DataSummary, unknown: tuple[UnknownShare, .
     show_data(data, unknown)
 
 
-def _show_forecast(forecast: Forecast) -> None:
+def _show_forecast(forecast: Forecast, runs: Path) -> None:
     place = "the GPU" if forecast.device == "cuda" else "one core"
     output.print(f"\n[bold]Forecast[/] from a few steps on {place}, {forecast.precision}:")
     columns = ("method", "step", "× plain", "updates", "full trial")
@@ -70,9 +75,9 @@ def _show_forecast(forecast: Forecast) -> None:
         f" {seconds_text(forecast.final_seconds)}.",
         soft_wrap=True,
     )
-    output.print(_disk(forecast), soft_wrap=True)
+    output.print(_disk(forecast, runs), soft_wrap=True)
     output.print(_total(forecast), soft_wrap=True)
-    for note in forecast.notes:
+    for note in (*forecast.notes, *forecast.disk.shortages(runs, str(runs))):
         errors.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
 
 
@@ -87,11 +92,16 @@ def _method_row(forecast: Forecast, method: MethodForecast) -> tuple[str, ...]:
     )
 
 
-def _disk(forecast: Forecast) -> str:
+def _disk(forecast: Forecast, runs: Path) -> str:
+    disk, free = forecast.disk, free_bytes(str(runs))
+    most = f" ({size_text(disk.most_bytes)} at most)" if disk.workers > 1 else ""
+    models = "1 model of" if disk.keep == 1 else f"{disk.keep} models of"
+    room = "" if free is None else f" {size_text(free)} are free under {escape(str(runs))}/."
     return (
-        f"Disk: {_bytes(forecast.checkpoint_bytes)} for the checkpoint of a running trial (weights"
-        f" and the optimiser's two moments), {_bytes(forecast.weight_bytes)} for a model; at most"
-        f" {_bytes(forecast.most_bytes)} at once with {forecast.at_a_time} at a time."
+        f"Disk: about {size_text(disk.peak_bytes)} at the peak with {disk.workers} at a"
+        f" time{most}: the checkpoint of a running trial is {size_text(disk.checkpoint_bytes)}"
+        " (weights and the optimiser's two moments), twice while one replaces the other;"
+        f" {models} {size_text(disk.model_bytes)} kept.{room}"
     )
 
 
@@ -111,10 +121,3 @@ def seconds_text(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"
     return f"{1000 * seconds:.0f} ms"
-
-
-def _bytes(number: int) -> str:
-    for size, unit in ((1e9, "GB"), (1e6, "MB")):
-        if number >= size:
-            return f"{number / size:.1f} {unit}"
-    return f"{number / 1e3:.0f} kB"

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rxtune.cli.console import output, rich_table
+from rxtune.cli.console import output
 from rxtune.cli.options import Address, CpusPerTrial, GpusPerTrial, Runs, Workers, place_flags
 
 if TYPE_CHECKING:
     from rxtune.report import Confirmation
     from rxtune.results import ConfirmedRun
+    from rxtune.search.run_folder import RunFolder
 
 _WHAT = "What to confirm"
 
@@ -26,6 +30,17 @@ def confirm(
     top: Annotated[
         int, typer.Option(min=1, help="How many of the best robust trials.", rich_help_panel=_WHAT)
     ] = 1,
+    trial: Annotated[
+        list[int] | None,
+        typer.Option(min=0, help="A trial to confirm as well; repeatable.", rich_help_panel=_WHAT),
+    ] = None,
+    configuration: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Parameters to confirm as well, such as method=rs_rp,sigma=0.5; repeatable.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
     runs: Runs = Path("runs"),
     workers: Workers = None,
     cpus_per_trial: CpusPerTrial = 1.0,
@@ -34,14 +49,17 @@ def confirm(
 ) -> None:  # fmt: skip
     """Retrain a search's best robust and plain configurations on fresh seeds, and test each once.
 
-    What is tested is kept and never repeated; the same line goes on, more --seeds or --top extend.
+    What is tested is kept and never repeated; the same line goes on, and more --seeds, --top,
+    --trial or --configuration extend it. The tables are kept as confirm.md and confirm.csv.
 
-    Example: rxtune confirm rs-1122-0931 --seeds 5
+    Example: rxtune confirm rs-1122-0931 --top 3 --seeds 5
+
+    Example: rxtune confirm rs-1122-0931 --trial 4 --configuration method=rs_rp,sigma=0.5
     """
     from rxtune import api
     from rxtune.search.run_folder import RunFolder
 
-    RunFolder.existing(runs, run)  # so that a wrong name is refused before anything is said
+    folder = RunFolder.existing(runs, run)  # a wrong name is refused before anything is said
     options = api.SearchOptions(
         name=run,
         root=runs,
@@ -50,22 +68,52 @@ def confirm(
         gpus_per_trial=gpus_per_trial,
         address=address,
     )
-    output.print(
-        f"Confirming [bold]{run}[/]: the best robust configurations (at most {top}) and plain"
-        f" fine-tuning, {seeds} fresh seeds each, on the test split",
-        soft_wrap=True,
-    )
+    what = _Named(seeds=seeds, top=top, trials=trial or (), configurations=configuration or ())
+    output.print(what.announcement(run), soft_wrap=True, markup=False)
     try:
-        result = api.confirm(options, seeds=seeds, top=top, on_result=_Progress())
+        result = api.confirm(
+            options,
+            seeds=seeds,
+            top=top,
+            trials=what.trials,
+            configurations=what.configurations,
+            on_result=_Progress(),
+        )
     except KeyboardInterrupt:
         output.print("Interrupted: what is finished is kept. To go on:", soft_wrap=True)
-        line = f"  rxtune confirm {run} --seeds {seeds} --top {top}{place_flags(runs, options)}"
+        line = f"  rxtune confirm {run}{what.flags()}{place_flags(runs, options)}"
         output.print(line, style="bold", soft_wrap=True, markup=False)
         raise typer.Exit(130) from None
     _show(result)
-    kept = RunFolder.existing(runs, run).path / "predictions"
-    if kept.is_dir():
-        output.print(f"Predictions: {kept}", soft_wrap=True, markup=False)
+    _show_files(folder)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Named:
+    """What the user asked for."""
+
+    seeds: int
+    top: int
+    trials: Sequence[int]
+    configurations: Sequence[str]
+
+    def announcement(self, run: str) -> str:
+        """Return what is about to be done."""
+        best = "the best robust trial" if self.top == 1 else f"the {self.top} best robust trials"
+        named = [f"trial {number}" for number in self.trials]
+        parts = [
+            best,
+            *named,
+            *self.configurations,
+            "plain fine-tuning (the best and the default)",
+        ]
+        return f"Confirming {run}: {', '.join(parts)}; {self.seeds} fresh seeds each, on test"
+
+    def flags(self) -> str:
+        """Return the flags that ask for the same again."""
+        named = [f" --trial {number}" for number in self.trials]
+        named += [f" --configuration {shlex.quote(text)}" for text in self.configurations]
+        return f" --seeds {self.seeds} --top {self.top}{''.join(named)}"
 
 
 class _Progress:
@@ -79,9 +127,11 @@ class _Progress:
         ending = f"failed ({run.reason})"
         if run.zero_shot is not None:
             ending = f"held-out mean {100 * run.zero_shot.held_out_mean:.1f}"
+        source = "named" if run.trial is None else f"trial {run.trial}"
+        roles = ", ".join(role for role in run.roles if role != source)
         output.print(
             f"{time.monotonic() - self._began:5.0f} s  {done}/{total}"
-            f"  trial {run.trial} {run.configuration.method} ({', '.join(run.roles)})"
+            f"  {source} {run.configuration.method}{f' ({roles})' if roles else ''}"
             f" seed {run.seed}: {ending}",
             soft_wrap=True,
             markup=False,
@@ -90,20 +140,33 @@ class _Progress:
 
 def _show(result: Confirmation) -> None:
     from rxtune.report import (
-        confirmation_table,
-        contrast_table,
+        EXPLANATION,
+        blocks,
         failure_notes,
-        mixed_language_matrices,
+        optimism_of_search,
+        plain_text,
+        sections,
         verdict,
     )
 
-    for table in (confirmation_table(result), contrast_table(result)):
-        output.print()
-        output.print(rich_table(table, bold="held-out mean"))
-    for name, matrix in mixed_language_matrices(result).items():
-        output.print(f"\nmixed-language pairs, {name}, mean over seeds:", markup=False)
-        output.print(rich_table(matrix))
+    # Not rich's tables: into a file they would be squeezed into 80 columns.
+    for title, table in sections(result).items():
+        output.print(f"\n{title}", style="bold", soft_wrap=True, markup=False)
+        text = "\n\n".join(plain_text(block) for block in blocks(table))
+        output.print(text, soft_wrap=True, markup=False)
     output.print()
-    for note in failure_notes(result):
+    output.print(EXPLANATION, style="dim", soft_wrap=not output.is_terminal, markup=False)
+    output.print()
+    for note in (*failure_notes(result), *result.problems):
         output.print(f"note: {note}", soft_wrap=True, markup=False)
-    output.print(verdict(result), style="bold", soft_wrap=not output.is_terminal)
+    if optimism := optimism_of_search(result):
+        output.print(optimism, soft_wrap=not output.is_terminal, markup=False)
+    wraps = output.is_terminal
+    output.print(verdict(result), style="bold", soft_wrap=not wraps, markup=False)
+
+
+def _show_files(folder: RunFolder) -> None:
+    tables = [f"{folder.path / name}" for name in ("confirm.md", "confirm.csv")]
+    output.print(f"Tables: {' and '.join(tables)}", soft_wrap=True, markup=False)
+    if folder.predictions.is_dir():
+        output.print(f"Predictions: {folder.predictions}", soft_wrap=True, markup=False)

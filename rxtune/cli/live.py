@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -14,12 +16,18 @@ from rich.table import Table
 from rich.text import Text
 
 from rxtune.cli.console import output
-from rxtune.results import TrialRecord, TrialState
+from rxtune.cli.wording import duration, failed_text, has_ended, is_cut_off, percent
+from rxtune.results import Failure, TrialRecord, TrialState
+from rxtune.search.budgets import compute_text, spent
 
 if TYPE_CHECKING:
     from rxtune.search.views import SearchView
 
 REFRESH_SECONDS = 0.5
+SILENT_TIMES = 10
+"""A trial is silent that lets this many times the longest way between two evaluations pass …"""
+SILENT_SECONDS = 300.0
+"""… and at least this long: its last evaluation is in all languages, and its model is saved."""
 _STYLES = {
     TrialState.RUNNING: "cyan",
     TrialState.FINISHED: "green",
@@ -33,6 +41,8 @@ def watching(view: SearchView) -> Iterator[None]:
     """Show the search until the block ends; what is shown comes from the journal alone."""
     if view.recovered:
         output.print(view.recovered, style="yellow", soft_wrap=True, markup=False)
+    for note in view.notes:
+        output.print(f"note: {note}", style="yellow", soft_wrap=True, markup=False)
     shown = _show_live if output.is_terminal else _show_lines
     ended = threading.Event()
     thread = threading.Thread(target=shown, args=(view, ended), daemon=True)
@@ -52,27 +62,64 @@ def _show_live(view: SearchView, ended: threading.Event) -> None:
 
 
 def _show_lines(view: SearchView, ended: threading.Event) -> None:
-    told: set[int] = {r.number for r in view.records() if r.state is not TrialState.RUNNING}
+    told = {key for key, *_ in _events(view, view.records()) if key[1] != "silent"}
     over = False
     while not over:
         over = ended.wait(REFRESH_SECONDS)
         records = view.records()
-        for record in records:
-            if record.state is not TrialState.RUNNING and record.number not in told:
-                told.add(record.number)
-                line = _line(view, records, record, len(told))
+        for key, record, what in _events(view, records):
+            if key not in told:
+                told.add(key)
+                line = _line(view, records, record, what)
                 output.print(line, soft_wrap=True, markup=False)  # a reason may hold brackets
 
 
-def _line(view: SearchView, records: list[TrialRecord], record: TrialRecord, count: int) -> str:
-    best = best_of(records)
-    standing = f"; best {_percent(best.value)} (trial {best.number})" if best else ""
-    ending = f" ({record.reason})" if record.state is TrialState.FAILED else ""
+def _events(
+    view: SearchView, records: list[TrialRecord]
+) -> Iterator[tuple[tuple[int, str], TrialRecord, str | None]]:
+    """Yield what is to be told so far, with a key by which it is told once.
+
+    None in place of words: the trial has ended.
+    """
+    for record in records:
+        if record.losses:
+            yield (record.number, f"lost {record.losses}"), record, _loss_text(record)
+        if record.state is not TrialState.RUNNING:
+            yield (record.number, "ended"), record, None
+    for record, seconds in silent(view, records):
+        what = f"nothing heard of it for {duration(seconds)}; {_IF_IT_HANGS}"
+        yield (record.number, "silent"), record, what
+
+
+_IF_IT_HANGS = "if its worker hangs, end the search with Ctrl-C and go on with --resume"
+
+
+def _line(
+    view: SearchView, records: list[TrialRecord], record: TrialRecord, what: str | None
+) -> str:
+    until = _end_of(record)
+    count = sum(has_ended(other) and _end_of(other) <= until for other in records)
     return (
         f"{time.monotonic() - view.began:5.0f} s  {count}/{view.study.search.trials}"
-        f"  trial {record.number} {describe(record)}: {record.state.value}{ending}"
-        f" after {_progress(view, record)}, dev {_percent(record.value)}{standing}"
+        f"  trial {record.number} {describe(record)}: {what or _end_text(view, records, record)}"
     )
+
+
+def _end_of(record: TrialRecord) -> tuple[float, int]:
+    """Return what orders trials by their end; one that runs comes after all that have ended."""
+    return (math.inf if record.ended is None else record.ended, record.number)
+
+
+def _loss_text(record: TrialRecord) -> str:
+    return f"broke off (time {record.losses}), goes on from its last checkpoint on another worker"
+
+
+def _end_text(view: SearchView, records: list[TrialRecord], record: TrialRecord) -> str:
+    best = best_of(records)
+    standing = f"; best {percent(best.value)} (trial {best.number})" if best else ""
+    state = "cut off" if is_cut_off(record) else record.state.value
+    ending = f" ({record.reason})" if record.state is TrialState.FAILED else ""
+    return f"{state}{ending} after {_progress(view, record)}, dev {_dev(record)}{standing}"
 
 
 def _screen(view: SearchView, height: int | None) -> RenderableType:
@@ -81,19 +128,22 @@ def _screen(view: SearchView, height: int | None) -> RenderableType:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("trial", "method", "parameters", "state", "rung", "dev"):
         table.add_column(column, no_wrap=True, justify="right" if column == "dev" else "left")
-    rows = _rows_that_fit(records, best, height)
+    status = _status(view, records)
+    # A header, the note below, and the status, which may need several lines.
+    taken = 3 + len(status) // max(20, output.width - 12)
+    rows = _rows_that_fit(records, best, None if height is None else height - taken)
     for record in rows:
         table.add_row(*_cells(view, record, best), style="bold" if record is best else "")
     hidden = len(records) - len(rows)
     notes = [Text(f"… and {hidden} more", style="dim")] if hidden else []
-    return Group(table, *notes, Text(_status(view, records)))
+    return Group(table, *notes, Text(status))
 
 
 def _rows_that_fit(
-    records: list[TrialRecord], best: TrialRecord | None, height: int | None
+    records: list[TrialRecord], best: TrialRecord | None, lines: int | None
 ) -> list[TrialRecord]:
     """Return all rows or, where the screen is too low, the running, the best and the latest."""
-    room = len(records) if height is None else max(3, height - 4)
+    room = len(records) if lines is None else max(3, lines)
     first = [r for r in records if r.state is TrialState.RUNNING or r is best or r.is_baseline]
     rest = [r for r in reversed(records) if r not in first]
     return sorted((first + rest)[:room], key=lambda record: record.number)
@@ -107,28 +157,84 @@ def _cells(
         f"{record.number}",
         record.configuration.method + (" (baseline)" if record.is_baseline else ""),
         parameters(record),
-        Text(record.state.value, style=_STYLES[record.state]),
+        Text(_state(record), style=_STYLES[record.state]),
         _progress(view, record),
-        _percent(record.value) + mark,
+        _dev(record) + mark,
     )
 
 
+def _state(record: TrialRecord) -> str:
+    """Return the state in a word or two; of a failure, its kind."""
+    if record.state is TrialState.RUNNING and record.losses:
+        return f"running, {record.losses} lost"
+    if record.state is TrialState.FAILED and record.failure not in (None, Failure.ERROR):
+        return "cut off" if is_cut_off(record) else str(record.failure)
+    return record.state.value
+
+
+def _dev(record: TrialRecord) -> str:
+    seeds = f" ×{len(record.replicates)}" if record.replicates else ""
+    return percent(record.value) + seeds
+
+
 def _status(view: SearchView, records: list[TrialRecord]) -> str:
-    ended = [r for r in records if r.state is not TrialState.RUNNING]
-    parts = [f"{len(ended)}/{view.study.search.trials} trials ended"]
+    parts = [f"{sum(map(has_ended, records))}/{view.study.search.trials} trials ended"]
     stopped = sum(record.state is TrialState.STOPPED for record in records)
-    failed = sum(record.state is TrialState.FAILED for record in records)
     parts += [f"{stopped} stopped early"] if stopped else []
-    parts += [f"{failed} failed"] if failed else []
+    parts += [failed_text(records)] if failed_text(records) else []
     best, baseline = best_of(records), next((r for r in records if r.is_baseline), None)
     if best is not None:
-        parts.append(f"best {_percent(best.value)} (trial {best.number})")
+        parts.append(f"best {percent(best.value)} (trial {best.number})")
     if baseline is not None and baseline.value is not None:
-        parts.append(f"baseline {_percent(baseline.value)}")
-    parts.append(f"{_duration(time.monotonic() - view.began)} gone")
-    left = seconds_left(view, records)
-    parts += [f"about {_duration(left)} left"] if left is not None else []
+        parts.append(f"baseline {percent(baseline.value)}")
+    parts += _times(view, records)
+    parts += [
+        f"nothing heard of trial {record.number} for {duration(seconds)}"
+        for record, seconds in silent(view, records)
+    ]
     return " · ".join(parts)
+
+
+def _times(view: SearchView, records: list[TrialRecord]) -> list[str]:
+    """Return what is used up of time and compute, and what is left."""
+    search, gone = view.limits.search, time.monotonic() - view.began
+    whole = f" of {duration(search.time_budget)}" if search.time_budget else ""
+    parts = [f"{duration(gone)}{whole} gone"]
+    if (budget := search.compute_budget) is not None:
+        used = spent(view.limits, budget.unit, records)
+        parts.append(f"{100 * used / budget.amount:.0f} % of compute {compute_text(budget)}")
+    left = seconds_left(view, records)
+    if left is not None and search.time_budget is not None:
+        left = max(0.0, min(left, search.time_budget - gone))
+    return parts + ([f"about {duration(left)} left"] if left is not None else [])
+
+
+def silent(view: SearchView, records: list[TrialRecord]) -> list[tuple[TrialRecord, float]]:
+    """Return the running trials of which nothing was heard for suspiciously long, in seconds.
+
+    Ray notices a process that dies, but waits for ever for one that hangs.
+    """
+    usual = max((_longest_way(record) for record in records), default=0.0)
+    if not usual:
+        return []
+    now, since = time.time(), time.time() - (time.monotonic() - view.began)
+    running = [r for r in records if r.state is TrialState.RUNNING]
+    heard = [(r, now - max(since, *_signs(r))) for r in running]
+    return [
+        (record, seconds)
+        for record, seconds in heard
+        if seconds > max(SILENT_SECONDS, SILENT_TIMES * usual)
+    ]
+
+
+def _signs(record: TrialRecord) -> list[float]:
+    return [record.started or 0.0, *(evaluation.time for evaluation in record.evaluations)]
+
+
+def _longest_way(record: TrialRecord) -> float:
+    """Return the longest time between two evaluations of a trial, in seconds."""
+    seconds = [0.0, *(evaluation.seconds for evaluation in record.evaluations)]
+    return max((after - before for before, after in pairwise(seconds)), default=0.0)
 
 
 def seconds_left(view: SearchView, records: list[TrialRecord]) -> float | None:
@@ -180,12 +286,3 @@ def parameters(record: TrialRecord) -> str:
 
 def _progress(view: SearchView, record: TrialRecord) -> str:
     return f"{len(record.evaluations)}/{view.study.stopping.evaluations}"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
+from rxtune.cli.audit import audit
 from rxtune.cli.check import check
 from rxtune.cli.confirm import confirm
 from rxtune.cli.console import errors
@@ -31,6 +35,7 @@ app = typer.Typer(
 app.command()(search)
 app.command()(check)
 app.command()(confirm)
+app.command()(audit)
 app.command()(tasks)
 
 
@@ -70,10 +75,10 @@ def _show(error: Exception, debug: bool) -> None:
     if debug:
         traceback.print_exception(error)
     name = "" if isinstance(error, RxtuneError) else f"{type(error).__name__}: "
-    errors.print(f"[bold red]error:[/] {_escaped(name + str(error))}", soft_wrap=True)
+    text = escape(name + _as_seen_from_here(str(error)))
+    errors.print(f"[bold red]error:[/] {text}", soft_wrap=True)
 
 
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+def _as_seen_from_here(text: str) -> str:
+    """Return the text with paths below the working directory as people type them."""
+    return re.sub(rf"(?<![\w/.:-]){re.escape(str(Path.cwd()))}/(?=[^\s/])", "", text)

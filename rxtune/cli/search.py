@@ -3,75 +3,52 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
 
+from rxtune.cli import options as flags
 from rxtune.cli.console import errors, output
-from rxtune.cli.options import WHERE, Address, CpusPerTrial, GpusPerTrial, Runs, Workers
 
 if TYPE_CHECKING:
     from rxtune.config import Study
     from rxtune.search.options import SearchOptions
     from rxtune.search.plan import Plan
 
-_WHAT, _RUN = "What to search", "The run"
-
 
 def search(
-    space: Annotated[
-        Path | None, typer.Option(help="Space file.", rich_help_panel=_WHAT)
-    ] = None,
-    task: Annotated[
-        str | None, typer.Option(help="Task (default: babel).", rich_help_panel=_WHAT)
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Encoder: folder or hub name (default: the task's).", rich_help_panel=_WHAT
-        ),
-    ] = None,
-    languages: Annotated[
-        str | None,
-        typer.Option(help="Dev languages, with commas between.", rich_help_panel=_WHAT),
-    ] = None,
-    trials: Annotated[
-        int | None, typer.Option(help="Number of trials.", rich_help_panel=_WHAT)
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Seed of proposals and training.", rich_help_panel=_WHAT)
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(help="Name of the run (default: space and date).", rich_help_panel=_RUN),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run --name.", rich_help_panel=_RUN)
-    ] = False,
-    runs: Runs = Path("runs"),
-    tracking_uri: Annotated[
-        str | None,
-        typer.Option(
-            help="MLflow store (default: mlflow.db here).",
-            envvar="MLFLOW_TRACKING_URI",
-            rich_help_panel=_RUN,
-        ),
-    ] = None,
-    workers: Workers = None,
-    cpus_per_trial: CpusPerTrial = 1.0,
-    gpus_per_trial: GpusPerTrial = None,
-    address: Address = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            help="Folder or URI for checkpoints that all nodes reach.", rich_help_panel=WHERE
-        ),
-    ] = None,
-) -> None:  # fmt: skip
+    space: flags.SpaceFile = None,
+    task: flags.Task = None,
+    model: flags.Model = None,
+    languages: flags.Languages = None,
+    metric: flags.Metric = None,
+    objective: flags.Objective = None,
+    sampler: flags.Sampler = None,
+    stopper: flags.Stopper = None,
+    replicates: flags.Replicates = None,
+    seed: flags.Seed = None,
+    warm_start: flags.WarmStart = None,
+    trials: flags.Trials = None,
+    time_budget: flags.TimeBudget = None,
+    compute_budget: flags.ComputeBudget = None,
+    plateau: flags.Plateau = None,
+    name: flags.Name = None,
+    resume: flags.Resume = False,
+    keep: flags.Keep = None,
+    runs: flags.Runs = Path("runs"),
+    tracking_uri: flags.TrackingUri = None,
+    workers: flags.Workers = None,
+    cpus_per_trial: flags.CpusPerTrial = 1.0,
+    gpus_per_trial: flags.GpusPerTrial = None,
+    address: flags.Address = None,
+    storage: flags.Storage = None,
+) -> None:
     """Search a space of robust training; the best model lies in the run's folder afterwards.
 
-    Example: rxtune search --space search_spaces/rs.yaml --trials 24
+    Example: rxtune search --space search_spaces/rs.yaml --trials 60 --time-budget 2h
+
+    Going on: rxtune search --name rs-1122-0931 --resume --trials 90
     """
     from rxtune.api import SearchOptions, read_study
     from rxtune.search.run_folder import default_name
@@ -80,24 +57,16 @@ def search(
         raise typer.BadParameter("--resume needs --name: which run to go on with")
     options = SearchOptions(
         name=default_name(runs, space.stem if space else "search") if name is None else name,
-        root=runs,
-        resume=resume,
-        workers=workers,
-        cpus_per_trial=cpus_per_trial,
-        gpus_per_trial=gpus_per_trial,
-        address=address,
-        storage=storage,
-        tracking_uri=tracking_uri,
-    )
-    overrides: dict[str, Any] = {
-        "task": task,
-        "model": model,
-        "select.languages": languages.split(",") if languages else None,
-        "search.trials": trials,
-        "search.seed": seed,
-    }
-    study = read_study(space, options, {k: v for k, v in overrides.items() if v is not None})
-    _run(study, options)
+        root=runs, resume=resume, warm_start=flags.split(warm_start), workers=workers,
+        cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial, address=address,
+        storage=storage, tracking_uri=tracking_uri,
+    )  # fmt: skip
+    asked = flags.overrides(
+        task=task, model=model, languages=languages, metric=metric, objective=objective,
+        sampler=sampler, stopper=stopper, replicates=replicates, seed=seed, trials=trials,
+        time_budget=time_budget, compute_budget=compute_budget, plateau=plateau, keep=keep,
+    )  # fmt: skip
+    _run(read_study(space, options, asked), options)
 
 
 def _run(study: Study, options: SearchOptions) -> None:

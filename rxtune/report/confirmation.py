@@ -1,32 +1,40 @@
-"""What a confirmation settled: means over fresh seeds, paired tests of robust against plain."""
+"""What a confirmation settled: differences over fresh seeds and test items, and the verdict."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
 
 from rxtune.config.configuration import Configuration
-from rxtune.report.statistics import PairedComparison, holm, paired_comparison
-from rxtune.report.tables import (
-    ABSENT,
-    MIXED_PAIRS,
-    Table,
-    mixed_language_table,
-    parameter_text,
-)
+from rxtune.report.answers import Answers, Array, RunKey, shared_answers
+from rxtune.report.bootstrap import hierarchical_bootstrap, strata_of
+from rxtune.report.statistics import holm, paired_comparison
 from rxtune.results import ConfirmedRun, Role, ZeroShot
 
 ALPHA = 0.05
 """A claim is confirmed below this p value, adjusted for all comparisons."""
+
+_SHORT: Mapping[Role, str] = {
+    "robust": "robust",
+    "named": "named",
+    "best plain": "plain",
+    "default plain": "default",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmed:
     """One configuration over its seeds."""
 
-    trial: int
+    trial: int | None
+    """Number of the search's trial; None: named by its parameters."""
+    number: int
+    """Among those that are of no trial, from 1."""
     roles: tuple[Role, ...]
     configuration: Configuration
     runs: tuple[ConfirmedRun, ...]
@@ -38,27 +46,72 @@ class Confirmed:
 
     @property
     def name(self) -> str:
-        """What people call it: `trial 7 (robust)`."""
+        """What sentences call it: `trial 7 (robust)`."""
+        if self.trial is None:
+            return f"named {self.number}"
         return f"trial {self.trial} ({', '.join(self.roles)})"
+
+    @property
+    def label(self) -> str:
+        """What tables call it: `trial 7 robust`; the roles in full stand in the first table."""
+        if self.trial is None:
+            return f"named {self.number}"
+        return f"trial {self.trial} {_SHORT[self.roles[0]]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """A difference in the held-out mean, with its error."""
+
+    mean: float
+    low: float
+    """Lower end of the 95 % confidence interval."""
+    high: float
+    """Upper end."""
+    p: float
+    """Two-sided, before any correction."""
+    seeds: int
+    items: int | None
+    """Test items that were resampled; None: a t test over seeds, which takes them as given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast:
-    """A robust configuration against a plain one, in the held-out mean, over shared seeds."""
+    """A configuration against the best plain one, in the held-out mean, over shared seeds."""
 
-    robust: Confirmed
+    candidate: Confirmed
     plain: Confirmed
-    paired: PairedComparison | None
+    gain: Gain | None
     """None: fewer than two seeds on which both have a result, or no held-out language."""
+    is_tested: bool
+    """Whether it is a hypothesis: not where the default plain one is compared, for orientation."""
     p: float | None = None
-    """Adjusted for testing all contrasts together (Holm)."""
+    """Adjusted for testing all hypotheses together (Holm)."""
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether the robust configuration is better, beyond chance."""
-        if self.paired is None or self.p is None:
+        """Whether the configuration is better, beyond chance."""
+        if self.gain is None or self.p is None:
             return False
-        return self.paired.mean_difference > 0 and self.p < ALPHA
+        return self.gain.mean > 0 and self.p < ALPHA
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimism:
+    """How much better the search saw its winner than fresh seeds and the test split do."""
+
+    winner: Confirmed
+    languages: tuple[str, ...]
+    """The dev languages, in which both are measured."""
+    dev: float
+    """Score in the search, mean over the languages."""
+    test: tuple[float, ...]
+    """Score by fresh seed on the test split, mean over the same languages."""
+
+    @property
+    def mean(self) -> float:
+        """Mean over seeds of dev minus test."""
+        return self.dev - statistics.fmean(self.test)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,225 +119,172 @@ class Confirmation:
     """All runs of a confirmation, weighed."""
 
     configurations: tuple[Confirmed, ...]
-    """In the order of the runs: robust ones, the search's best first, then plain ones."""
+    """In the order of the runs: robust ones, the search's best first, named ones, plain ones."""
     contrasts: tuple[Contrast, ...]
     """The first one is the claim: the search's best robust trial against its best plain one."""
     failed: tuple[ConfirmedRun, ...]
+    optimism: Optimism | None = None
+    """None: the winner's dev score or its result is not known."""
+    problems: tuple[str, ...] = ()
+    """What could not be used or written, one sentence each."""
 
 
-def weigh(runs: Sequence[ConfirmedRun]) -> Confirmation:
+class Evidence(NamedTuple):
+    """What is known beside the runs' scores."""
+
+    answers: Mapping[RunKey, Answers] = {}
+    """Of every run whose predictions were kept."""
+    is_parallel: bool = True
+    """Whether the test items are translations of each other, and drawn together."""
+    dev_scores: Mapping[int, Mapping[str, float]] = {}
+    """Score in the search by trial, then dev language; in the metric of the study."""
+
+
+NO_EVIDENCE = Evidence()
+
+
+def weigh(runs: Sequence[ConfirmedRun], evidence: Evidence = NO_EVIDENCE) -> Confirmation:
     """Return what the runs of a confirmation say.
 
-    Every robust configuration is tested against the best plain and the default plain one, by
-    paired t tests over seeds of the held-out mean, with Holm's correction over all of them. A seed
-    on which one of the two failed is left out for both. The tests speak of other seeds on these
-    test items and languages, not of other items.
+    Every other configuration is set against the best plain one, over the seeds on which both have
+    a result: with the interval and the p value of the hierarchical bootstrap where the predictions
+    of both are there, else of a paired t test over seeds. Holm's correction is over the robust and
+    the named ones; the default plain one is no hypothesis.
 
     Args:
         runs: from `confirm`; the best robust configuration first.
+        evidence: their predictions, and the winner's scores in the search.
     """
-    by_trial: dict[int, list[ConfirmedRun]] = {}
-    for run in runs:
-        by_trial.setdefault(run.trial, []).append(run)
-    configurations = tuple(
-        Confirmed(
-            trial=trial,
-            roles=same[0].roles,
-            configuration=same[0].configuration,
-            runs=tuple(same),
-        )
-        for trial, same in by_trial.items()
-    )
+    configurations = _by_configuration(runs)
+    contrasts = _contrasts(configurations, evidence)
     return Confirmation(
         configurations=configurations,
-        contrasts=_contrasts(configurations),
+        contrasts=contrasts,
         failed=tuple(run for run in runs if run.zero_shot is None),
+        optimism=_optimism(configurations, evidence.dev_scores),
+        problems=tuple(_fallback_notes(contrasts)),
     )
 
 
-def _contrasts(configurations: Sequence[Confirmed]) -> tuple[Contrast, ...]:
-    robust = [c for c in configurations if "robust" in c.roles]
-    plain = [c for c in configurations if "robust" not in c.roles]
+def _by_configuration(runs: Sequence[ConfirmedRun]) -> tuple[Confirmed, ...]:
+    groups: dict[Configuration, list[ConfirmedRun]] = {}
+    for run in runs:
+        groups.setdefault(run.configuration, []).append(run)
+    nameless = [key for key, same in groups.items() if same[0].trial is None]
+    return tuple(
+        Confirmed(
+            trial=same[0].trial,
+            number=nameless.index(key) + 1 if key in nameless else 0,
+            roles=same[0].roles,
+            configuration=key,
+            runs=tuple(same),
+        )
+        for key, same in groups.items()
+    )
+
+
+def _contrasts(configurations: Sequence[Confirmed], evidence: Evidence) -> tuple[Contrast, ...]:
+    plain = [c for c in configurations if {"best plain", "default plain"} & {*c.roles}]
     plain.sort(key=lambda c: "best plain" not in c.roles)
-    contrasts = [Contrast(robust=a, plain=b, paired=_paired(a, b)) for a in robust for b in plain]
-    adjusted = iter(holm([c.paired.p for c in contrasts if c.paired]))
-    return tuple(replace(c, p=next(adjusted)) if c.paired else c for c in contrasts)
-
-
-def _paired(a: Confirmed, b: Confirmed) -> PairedComparison | None:
-    first, second = a.results, b.results
-    pairs = [
-        (first[seed].held_out_mean, second[seed].held_out_mean)
-        for seed in first
-        if seed in second and math.isfinite(first[seed].held_out_mean)
+    contrasts = [
+        Contrast(
+            candidate=one,
+            plain=plain[0],
+            gain=_gain(one, plain[0], evidence),
+            is_tested=bool({"robust", "named"} & {*one.roles}),
+        )
+        for one in configurations
+        if plain and one is not plain[0]
     ]
-    if len(pairs) < 2:
+    tested = [c.gain.p for c in contrasts if c.gain and c.is_tested]
+    adjusted = iter(holm(tested))
+    return tuple(replace(c, p=next(adjusted)) if c.gain and c.is_tested else c for c in contrasts)
+
+
+def _gain(one: Confirmed, other: Confirmed, evidence: Evidence) -> Gain | None:
+    first, second = one.results, other.results
+    seeds = [s for s in first if s in second and math.isfinite(first[s].held_out_mean)]
+    if len(seeds) < 2:
         return None
-    return paired_comparison([pair[0] for pair in pairs], [pair[1] for pair in pairs])
-
-
-def verdict(confirmation: Confirmation) -> str:
-    """Return in one sentence whether the search's claim holds on fresh seeds.
-
-    The claim was fixed before the test: the best robust trial of the search against its best plain
-    one. What else looks better now is in the table, and would need a confirmation of its own.
-    """
-    if not confirmation.contrasts:
-        return "not settled: there is no plain run to compare with"
-    claim = confirmation.contrasts[0]
-    if claim.paired is None or claim.p is None:
-        return f"not settled: {_why_unsettled(claim)}"
-    figures = (
-        f"{_points(claim.paired.mean_difference)} points held-out mean, 95 % CI"
-        f" {_bounds(claim.paired)}, {_p(claim.p)}{_correction(confirmation)} over"
-        f" {claim.paired.pairs} seeds, {claim.robust.name} against {claim.plain.name}"
-    )
-    if claim.is_confirmed:
-        return f"confirmed: {figures}"
-    if claim.paired.mean_difference <= 0:
-        return f"not confirmed: the robust one is not better: {figures}"
-    return f"not confirmed: the gain may be chance: {figures}"
-
-
-def _why_unsettled(claim: Contrast) -> str:
-    results = [*claim.robust.results.values(), *claim.plain.results.values()]
-    if results and not results[0].held_out_languages:
-        return "every target language is a dev language, so nothing is held out"
-    return (
-        f"fewer than two seeds on which both {claim.robust.name} and {claim.plain.name} have a"
-        " result"
+    sides = shared_answers(evidence.answers, one.configuration, other.configuration, seeds)
+    found = sides and _bootstrapped(*sides, first[seeds[0]], is_parallel=evidence.is_parallel)
+    return found or _over_seeds(
+        [first[seed].held_out_mean for seed in seeds],
+        [second[seed].held_out_mean for seed in seeds],
     )
 
 
-def _correction(confirmation: Confirmation) -> str:
-    tests = sum(contrast.paired is not None for contrast in confirmation.contrasts)
-    return f" (Holm, {tests} comparisons)" if tests > 1 else ""
-
-
-def confirmation_table(confirmation: Confirmation) -> Table:
-    """Return a column per configuration: its parameters and its test accuracy.
-
-    Accuracies are mean ± standard deviation over seeds, in percent.
-    """
-    all_of_them = confirmation.configurations
-    rows = [
-        *_parameter_rows([c.configuration for c in all_of_them]),
-        ("seeds", *(str(len(c.results)) for c in all_of_them)),
-        *(
-            (label, *(_mean(c, value) for c in all_of_them))
-            for label, value in _measures(confirmation).items()
-        ),
-    ]
-    return Table(("", *(c.name for c in all_of_them)), tuple(rows))
-
-
-def contrast_table(confirmation: Confirmation) -> Table:
-    """Return the paired comparisons in the held-out mean, in points."""
-    header = ("held-out mean", "difference", "95 % CI", "p", "p (Holm)", "seeds")
-    rows = []
-    for contrast in confirmation.contrasts:
-        label = f"trial {contrast.robust.trial} − {contrast.plain.name}"
-        paired = contrast.paired
-        if paired is None or contrast.p is None:
-            rows.append((label, *[ABSENT] * 5))
-            continue
-        figures = (_points(paired.mean_difference), _bounds(paired), _digits(paired.p))
-        rows.append((label, *figures, _digits(contrast.p), str(paired.pairs)))
-    return Table(header, tuple(rows))
-
-
-def mixed_language_matrices(confirmation: Confirmation) -> dict[str, Table]:
-    """Return the accuracy on mixed-language pairs in percent, by name of the configuration.
-
-    Of the claim's two sides alone, each the mean over its seeds; those that were not measured are
-    left out. Rows are the language of the first sentence, columns that of the second.
-    """
-    sides = [c for claim in confirmation.contrasts[:1] for c in (claim.robust, claim.plain)]
-    tables = {side.name: _mean_matrix(side) for side in sides}
-    return {name: table for name, table in tables.items() if table is not None}
-
-
-def _mean_matrix(configuration: Confirmed) -> Table | None:
-    results = list(configuration.results.values())
-    measured = [result.generalized for result in results if result.generalized is not None]
-    if not measured:
+def _bootstrapped(
+    first: Sequence[Answers], second: Sequence[Answers], like: ZeroShot, *, is_parallel: bool
+) -> Gain | None:
+    """Return the gain with its error over seeds and items; None where an item stands alone."""
+    languages = like.held_out_languages
+    (means, influence), (other_means, other_influence) = (
+        _stacked([answers.mean_and_influence(languages, like.metric) for answers in side])
+        for side in (first, second)
+    )
+    rows = np.isin(first[0].languages, list(languages))
+    strata = strata_of(
+        (influence - other_influence)[:, rows],
+        first[0].languages[rows],
+        first[0].items[rows],
+        joint=is_parallel,
+    )
+    units = [stratum.shape[1] for stratum in strata]
+    if min(units, default=0) < 2:
         return None
-    mean = {
-        first: {second: statistics.fmean(m[first][second] for m in measured) for second in row}
-        for first, row in measured[0].items()
-    }
-    return mixed_language_table(replace(results[0], generalized=mean))
+    found = hierarchical_bootstrap(means - other_means, strata)
+    return Gain(
+        mean=float(found.mean),
+        low=float(found.low),
+        high=float(found.high),
+        p=float(found.p),
+        seeds=len(means),
+        items=sum(units),
+    )
 
 
-def failure_notes(confirmation: Confirmation) -> list[str]:
-    """Return one sentence for every run that is left out."""
-    return [
-        f"trial {run.trial} with seed {run.seed} has no result and is left out, with its pairs:"
-        f" {run.reason}"
-        for run in confirmation.failed
-    ]
+def _stacked(by_seed: Sequence[tuple[float, Array]]) -> tuple[Array, Array]:
+    means, influence = zip(*by_seed, strict=True)
+    return np.array(means), np.stack(influence)
 
 
-def _parameter_rows(configurations: Sequence[Configuration]) -> list[tuple[str, ...]]:
-    """Return a row for what is read and, but for the learning rate, is not at its default."""
-    searched = [configuration.searched() for configuration in configurations]
-    default = Configuration().to_json()
-    names = [
-        name
-        for name in default
-        if name in ("method", "learning_rate")
-        or any(values.get(name, default[name]) != default[name] for values in searched)
-    ]
-    return [(name, *(_value(values.get(name)) for values in searched)) for name in names]
+def _over_seeds(first: Sequence[float], second: Sequence[float]) -> Gain:
+    found = paired_comparison(first, second)
+    return Gain(
+        mean=found.mean_difference,
+        low=found.low,
+        high=found.high,
+        p=found.p,
+        seeds=found.pairs,
+        items=None,
+    )
 
 
-def _value(value: object) -> str:
-    return ABSENT if value is None else parameter_text(value)
+def _fallback_notes(contrasts: Iterable[Contrast]) -> Iterable[str]:
+    """Yield for which differences the items are taken as given, and what that means."""
+    bare = [c.candidate.label for c in contrasts if c.gain and c.gain.items is None]
+    if bare:
+        yield (
+            f"{', '.join(bare)}: t test over seeds alone, since not all predictions of both sides"
+            " are there; interval and p allow for other seeds but not for other test items, and"
+            " are too narrow for a claim about the language"
+        )
 
 
-def _measures(confirmation: Confirmation) -> dict[str, Callable[[ZeroShot], float]]:
-    results = [r for c in confirmation.configurations for r in c.results.values()]
-    if not results:
-        return {}
-    source, dev = results[0].source_language, results[0].dev_languages
-    measures: dict[str, Callable[[ZeroShot], float]] = {
-        f"{source} (source)": lambda result: result.source_accuracy,
-        **{f"{language} (dev)": _accuracy_in(language) for language in dev if language != source},
-        "target mean": lambda result: result.target_mean,
-        "held-out mean": lambda result: result.held_out_mean,
-    }
-    if any(result.generalized_mean is not None for result in results):
-        measures[MIXED_PAIRS] = _mixed_pairs
-    return measures
-
-
-def _mixed_pairs(result: ZeroShot) -> float:
-    return math.nan if result.generalized_mean is None else result.generalized_mean
-
-
-def _accuracy_in(language: str) -> Callable[[ZeroShot], float]:
-    return lambda result: result.accuracy[language]
-
-
-def _mean(configuration: Confirmed, value: Callable[[ZeroShot], float]) -> str:
-    values = [value(result) for result in configuration.results.values()]
-    if not values or any(map(math.isnan, values)):
-        return ABSENT
-    text = f"{100 * statistics.fmean(values):.1f}"
-    return f"{text} ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else text
-
-
-def _points(difference: float) -> str:
-    return f"{100 * difference:+.1f}".replace("-", "−")
-
-
-def _bounds(paired: PairedComparison) -> str:
-    return f"{100 * paired.low:.1f} to {100 * paired.high:.1f}".replace("-", "−")
-
-
-def _p(p: float) -> str:
-    return f"p {_digits(p)}" if p < 0.001 else f"p = {_digits(p)}"
-
-
-def _digits(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+def _optimism(
+    configurations: Sequence[Confirmed], dev_scores: Mapping[int, Mapping[str, float]]
+) -> Optimism | None:
+    winner = next((c for c in configurations if "robust" in c.roles), None)
+    if winner is None or winner.trial is None or winner.trial not in dev_scores:
+        return None
+    seen = dev_scores[winner.trial]
+    results = list(winner.results.values())
+    if not results or not seen or not seen.keys() <= results[0].scores.keys():
+        return None
+    return Optimism(
+        winner=winner,
+        languages=tuple(seen),
+        dev=statistics.fmean(seen.values()),
+        test=tuple(result.mean_over(seen.keys()) for result in results),
+    )

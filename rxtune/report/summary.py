@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rxtune.config.parameter import RULES, Parameter
+from rxtune.config.select import Metric, Objective
 from rxtune.config.space import Choice, Constant, Domain, Space
 from rxtune.report.statistics import binomial_standard_error
 from rxtune.results import TrialRecord, TrialState
@@ -33,7 +34,11 @@ class Summary:
     by_state: Mapping[TrialState, int]
     """Number of trials in every state."""
     dev_languages: tuple[str, ...]
-    """The languages that chose the winner."""
+    """The languages that chose the winner: the source alone, where the study says so."""
+    objective: Objective
+    """What was maximised over them."""
+    metric: Metric
+    """What was measured in them."""
     spent: float
     """Training cost of all trials, in forward passes of one example."""
     saved_share: float | None
@@ -44,6 +49,14 @@ class Summary:
     def trials(self) -> int:
         """Number of trials in any state."""
         return sum(self.by_state.values())
+
+    @property
+    def score_name(self) -> str:
+        """What a trial's value is, such as `dev score (worst of qaf, qag)`."""
+        kind = "macro-F1" if self.metric == "macro_f1" else "score"
+        languages = ", ".join(self.dev_languages) or "–"
+        is_worst = self.objective == "worst" and len(self.dev_languages) > 1
+        return f"dev {kind} ({'worst of ' if is_worst else ''}{languages})"
 
     @property
     def gain(self) -> float | None:
@@ -59,6 +72,7 @@ def summarise(
     evaluations: int | None = None,
     space: Space | None = None,
     examples: int | None = None,
+    objective: Objective = "mean",
 ) -> Summary:
     """Return what the trials of a search found.
 
@@ -66,8 +80,8 @@ def summarise(
         records: All trials, in any order.
         evaluations: Number of evaluations of a trial that runs to its end, for `saved_share`.
         space: The space searched, to notice a winner at its edge.
-        examples: Number of dev examples behind a dev score (all dev languages together), to
-            notice a gain within the noise.
+        examples: Number of dev examples behind a dev score, to notice a gain within the noise.
+        objective: What the search maximised, its first objective.
     """
     records = sorted(records, key=lambda record: record.number)
     finished = [r for r in records if r.state is TrialState.FINISHED and math.isfinite(score(r))]
@@ -81,7 +95,9 @@ def summarise(
         best_robust=best_robust,
         winner=winner,
         by_state={state: by_state[state] for state in TrialState},
-        dev_languages=_dev_languages(finished, records),
+        dev_languages=_dev_languages(finished, records, objective),
+        objective=objective,
+        metric=next((e.metric for r in records for e in r.evaluations), "accuracy"),
         spent=sum(record.forward_equivalents for record in records),
         saved_share=saved_share(records, evaluations),
         warnings=(),
@@ -130,11 +146,11 @@ def _best(records: Iterable[TrialRecord]) -> TrialRecord | None:
 
 
 def _dev_languages(
-    finished: Sequence[TrialRecord], records: Sequence[TrialRecord]
+    finished: Sequence[TrialRecord], records: Sequence[TrialRecord], objective: Objective
 ) -> tuple[str, ...]:
     for record in finished:
-        if record.zero_shot is not None:
-            return record.zero_shot.dev_languages
+        if (result := record.zero_shot) is not None:
+            return (result.source_language,) if objective == "source" else result.dev_languages
     # Nothing ran to its end: an evaluation names the dev languages, and seldom more.
     evaluated = [record.evaluations[-1] for record in records if record.evaluations]
     return tuple(evaluated[0].accuracy) if evaluated else ()

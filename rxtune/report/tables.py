@@ -25,22 +25,26 @@ class Table:
 def comparison_table(summary: Summary) -> Table:
     """Return the best robust trial beside the best plain and the default plain one.
 
-    Scores and accuracies are in percent; the last column is best robust minus best plain, in
-    points. A trial that does not exist has `–` in every row.
+    Scores, of accuracy unless the first cell says macro-F1, are in percent; the last column is
+    best robust minus best plain, in points. A trial that does not exist has `–` in every row;
+    without any robust one, there is neither its column nor the last.
     """
     trials = (summary.best_robust, summary.best_plain, summary.default_plain)
     rows = [
         ("trial", *(_text(trial, lambda t: str(t.number)) for trial in trials), ""),
         *_parameter_rows(trials),
-        _score_row(f"dev score ({', '.join(summary.dev_languages) or ABSENT})", trials, score),
+        _score_row(summary.score_name, trials, score),
         *_language_rows(trials),
     ]
-    header = ("", "best robust", "best plain", "default plain", "robust − plain")
-    return Table(header, tuple(rows))
+    measured = "macro-F1, %" if summary.metric == "macro_f1" else ""
+    header = (measured, "best robust", "best plain", "default plain", "robust − plain")
+    table = Table(header, tuple(rows))
+    # A warning of the summary says that there is none, which a column of dashes does not.
+    return table if summary.best_robust is not None else _columns_of(table, (0, 2, 3))
 
 
 def mixed_language_table(result: ZeroShot) -> Table | None:
-    """Return the accuracy on mixed-language pairs in percent, None where it was not measured.
+    """Return the score on mixed-language pairs in percent, None where it was not measured.
 
     A row per language of the first sentence, a column per language of the second.
     """
@@ -73,6 +77,31 @@ def plain_text(table: Table) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def blocks(table: Table, width: int = 100) -> list[Table]:
+    """Return the table in as few parts as fit a width, each with the first column.
+
+    The other columns are shared out evenly; a single one that is too wide stays as it is.
+    """
+    columns = list(range(1, len(table.header)))
+    for count in range(1, len(columns) + 1):
+        share = -(-len(columns) // count)
+        parts = [columns[at : at + share] for at in range(0, len(columns), share)]
+        found = [_columns_of(table, [0, *part]) for part in parts]
+        if all(len(line) <= width for part in found for line in plain_text(part).splitlines()):
+            return found
+    return [_columns_of(table, [0, column]) for column in columns] or [table]
+
+
+def _columns_of(table: Table, columns: Sequence[int]) -> Table:
+    header, *rows = ([line[column] for column in columns] for line in (table.header, *table.rows))
+    return Table(tuple(header), tuple(tuple(row) for row in rows))
+
+
+def points(difference: float) -> str:
+    """Return a difference of accuracies in points, with its sign."""
+    return f"{100 * difference:+.1f}".replace("-", "−")
 
 
 def optimism_note(summary: Summary, run: str) -> str:
@@ -173,8 +202,8 @@ def _language_rows(trials: _Trials) -> list[_Row]:
         return []
     first = measured[0]
     rows = [
-        _score_row(_label(language, first), trials, _accuracy_in(language))
-        for language in _in_order(first)
+        _score_row(_label(language, first), trials, _score_in(language))
+        for language in in_order(first)
     ]
     means: list[tuple[str, Callable[[ZeroShot], float | None]]] = [
         ("target mean", lambda result: result.target_mean),
@@ -185,7 +214,7 @@ def _language_rows(trials: _Trials) -> list[_Row]:
     return rows + [_score_row(label, trials, _of_zero_shot(mean)) for label, mean in means]
 
 
-def _in_order(result: ZeroShot) -> list[str]:
+def in_order(result: ZeroShot) -> list[str]:
     """Return the source language, the dev languages, then the held-out ones."""
     dev = [language for language in result.target_languages if language in result.dev_languages]
     return [result.source_language, *dev, *result.held_out_languages]
@@ -208,7 +237,5 @@ def _of_zero_shot(
     return lambda trial: None if trial.zero_shot is None else value(trial.zero_shot)
 
 
-def _accuracy_in(language: str) -> Callable[[TrialRecord], float | None]:
-    return lambda trial: (
-        None if trial.zero_shot is None else trial.zero_shot.accuracy.get(language)
-    )
+def _score_in(language: str) -> Callable[[TrialRecord], float | None]:
+    return lambda trial: None if trial.zero_shot is None else trial.zero_shot.scores.get(language)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import random
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from rxtune.config import Configuration
 from rxtune.errors import AllTrialsFailedError, StudyError
-from rxtune.results import ConfirmedRun, Role, TrialRecord, TrialState
-from rxtune.search.confirmed_runs import ConfirmedRuns
+from rxtune.results import ConfirmedRun, TrialRecord
+from rxtune.search.candidates import NOTHING, Candidate, Named, choose
+from rxtune.search.confirmed_runs import ConfirmedRuns, file_stem, predictions_name
 from rxtune.search.decisions import SearchStudy
 from rxtune.search.plan import Plan
 
@@ -24,56 +25,13 @@ OnResult = Callable[[ConfirmedRun, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A configuration to be retrained: frozen, whatever the test split will say."""
+class FreshRuns:
+    """What a confirmation has found."""
 
-    trial: int
-    configuration: Configuration
-    roles: tuple[Role, ...]
-
-    def run(self, seed: int) -> ConfirmedRun:
-        """Return the run that is to be made with a seed."""
-        return ConfirmedRun(
-            trial=self.trial, configuration=self.configuration, roles=self.roles, seed=seed
-        )
-
-
-def choose(records: Sequence[TrialRecord], top: int) -> list[Candidate]:
-    """Return what to retrain: the best robust trials, the best first, then the plain ones.
-
-    Only trials that ran to their end can be best. Plain fine-tuning at default parameters is taken
-    however its trial ended: no result is needed to know it. Equal configurations are one.
-
-    Args:
-        records: All trials of the search.
-        top: How many robust configurations.
-    """
-    finished = [r for r in records if r.state is TrialState.FINISHED]
-    finished.sort(key=lambda r: (-_value(r), r.number))
-    robust: dict[Configuration, TrialRecord] = {}
-    for record in finished:
-        if record.configuration.method != "standard":
-            robust.setdefault(record.configuration, record)
-    plain = [r for r in finished if r.configuration.method == "standard"]
-    baselines = [r for r in (*plain, *records) if r.is_baseline]
-    wanted: list[tuple[Role, TrialRecord]] = [
-        *(("robust", r) for r in list(robust.values())[:top]),
-        *(("best plain", r) for r in plain[:1]),
-        *(("default plain", r) for r in baselines[:1]),
-    ]
-    chosen: dict[Configuration, Candidate] = {}
-    for role, record in wanted:
-        known = chosen.get(record.configuration)
-        chosen[record.configuration] = Candidate(
-            trial=known.trial if known else record.number,
-            configuration=record.configuration,
-            roles=(*known.roles, role) if known else (role,),
-        )
-    return list(chosen.values())
-
-
-def _value(record: TrialRecord) -> float:
-    return -math.inf if record.value is None else record.value
+    runs: tuple[ConfirmedRun, ...]
+    """Candidate by candidate, seed by seed."""
+    dev_scores: Mapping[int, Mapping[str, float]]
+    """Of every candidate that ran to its end in the search: its score there by dev language."""
 
 
 def fresh_seeds(search_seed: int, count: int) -> list[int]:
@@ -92,9 +50,9 @@ def fresh_seeds(search_seed: int, count: int) -> list[int]:
 
 
 def run_confirmation(
-    plan: Plan, *, seeds: int = 5, top: int = 1, on_result: OnResult
-) -> list[ConfirmedRun]:
-    """Retrain what the search chose, test each once, and return all runs, candidate by candidate.
+    plan: Plan, *, seeds: int = 5, top: int = 1, named: Named = NOTHING, on_result: OnResult
+) -> FreshRuns:
+    """Retrain what the search chose, test each once, and return all runs.
 
     What ends is written to `confirm.jsonl` at once and never repeated. A run that diverged is such
     an end; one that the machine failed (out of memory, worker lost) is tried again next time.
@@ -103,6 +61,7 @@ def run_confirmation(
         plan: from `make_plan`, of a run that exists; its search may still be running.
         seeds: Retrainings of each configuration; all configurations share the seeds.
         top: How many of the best robust trials to confirm.
+        named: What else to confirm.
         on_result: Told of every run that is made now.
 
     Raises:
@@ -115,14 +74,27 @@ def run_confirmation(
     _require_enough(seeds, top)
     with SearchStudy.open(plan.folder.journal, read_only=True) as decisions:
         plan = replace(plan, study=decisions.study)
-        candidates = choose(decisions.records(), top)
-    _require_robust(candidates, plan)
+        records = decisions.records()
+    candidates = choose(records, top, named)
+    _require_something(candidates, plan)
     # Seed by seed: an interrupted confirmation then has whole pairs.
     wanted = [
         candidate.run(seed)
         for seed in fresh_seeds(plan.study.search.seed, seeds)
         for candidate in candidates
     ]
+    ended = _all_of(wanted, plan, on_result)
+    runs = [ended[_key(run)] for run in wanted]
+    _require_a_result(runs, plan)
+    order = {candidate.configuration: place for place, candidate in enumerate(candidates)}
+    return FreshRuns(
+        runs=tuple(sorted(runs, key=lambda run: order[run.configuration])),
+        dev_scores=_dev_scores(records, plan.dev_languages),
+    )
+
+
+def _all_of(wanted: Sequence[ConfirmedRun], plan: Plan, on_result: OnResult) -> _Ended:
+    """Return the wanted runs, those that are missing made now."""
     with ConfirmedRuns(plan.folder.confirmation) as file:
         ended = _ended_before(file.runs, wanted)
         missing = [run for run in wanted if _key(run) not in ended]
@@ -133,10 +105,23 @@ def run_confirmation(
                 _keep_traceback(plan, result)
                 ended[_key(result.run)] = result.run
                 on_result(result.run, len(ended), len(wanted))
-    runs = [ended[_key(run)] for run in wanted]
-    _require_a_result(runs, plan)
-    order = {candidate.trial: place for place, candidate in enumerate(candidates)}
-    return sorted(runs, key=lambda run: order[run.trial])
+    return ended
+
+
+def _dev_scores(
+    records: Sequence[TrialRecord], dev_languages: Sequence[str]
+) -> dict[int, dict[str, float]]:
+    """Return what the search went by, by trial: scores at the end, their mean over replicates."""
+    found = {}
+    for record in records:
+        own = [record.zero_shot] if record.zero_shot else []
+        ends = [replicate.zero_shot for replicate in record.replicates] or own
+        scores = [end.scores for end in ends]
+        if scores and all(set(dev_languages) <= one.keys() for one in scores):
+            found[record.number] = {
+                language: fmean(one[language] for one in scores) for language in dev_languages
+            }
+    return found
 
 
 def _retrain(plan: Plan, missing: list[ConfirmedRun]) -> Generator[Retrained]:
@@ -148,17 +133,25 @@ def _retrain(plan: Plan, missing: list[ConfirmedRun]) -> Generator[Retrained]:
         yield from retrain_all(plan, missing)
 
 
+_Ended = dict[tuple[Configuration, int], ConfirmedRun]
+
+
 def _key(run: ConfirmedRun) -> tuple[Configuration, int]:
     return run.configuration, run.seed
 
 
-def _ended_before(
-    kept: Sequence[ConfirmedRun], wanted: Sequence[ConfirmedRun]
-) -> dict[tuple[Configuration, int], ConfirmedRun]:
+def _ended_before(kept: Sequence[ConfirmedRun], wanted: Sequence[ConfirmedRun]) -> _Ended:
     """Return the wanted runs that there are, with the roles that they have now."""
     results = {_key(run): run for run in kept}
     return {
-        _key(run): replace(run, zero_shot=found.zero_shot, reason=found.reason)
+        # Earlier versions named the file of the predictions by the trial and did not say so.
+        _key(run): replace(
+            found,
+            trial=run.trial,
+            roles=run.roles,
+            predictions=found.predictions
+            or (predictions_name(found) if found.zero_shot else None),
+        )
         for run in wanted
         if (found := results.get(_key(run)))
     }
@@ -166,26 +159,27 @@ def _ended_before(
 
 def _require_enough(seeds: int, top: int) -> None:
     for flag, least, value, why in (
-        ("--seeds", 2, seeds, "a paired test needs a spread"),
+        ("--seeds", 2, seeds, "a difference needs a spread"),
         ("--top", 1, top, "something must be confirmed"),
     ):
         if value < least:
             raise StudyError(f"{flag}: must be at least {least} ({why}), got {value}")
 
 
-def _require_robust(candidates: Sequence[Candidate], plan: Plan) -> None:
-    if not any("robust" in candidate.roles for candidate in candidates):
+def _require_something(candidates: Sequence[Candidate], plan: Plan) -> None:
+    if not any({"robust", "named"} & {*candidate.roles} for candidate in candidates):
         raise StudyError(
             f"{plan.folder.path}: no robust trial of this search ran to its end, so there is"
             " nothing to confirm; search on with"
-            f" `rxtune search --name {plan.options.name} --resume --trials N`"
+            f" `rxtune search --name {plan.options.name} --resume --trials N`, or name a trial or"
+            " a configuration"
         )
 
 
 def _keep_traceback(plan: Plan, result: Retrained) -> None:
     if result.traceback:
         plan.folder.failures.mkdir(exist_ok=True)
-        name = f"confirm-trial-{result.run.trial:04d}-seed-{result.run.seed}.txt"
+        name = f"confirm-{file_stem(result.run)}.txt"
         (plan.folder.failures / name).write_text(result.traceback, encoding="utf-8")
 
 

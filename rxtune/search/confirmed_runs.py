@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -10,6 +11,20 @@ from typing import Self
 
 from rxtune.errors import RxtuneError, StudyError
 from rxtune.results import ConfirmedRun
+
+
+def file_stem(run: ConfirmedRun) -> str:
+    """Return what names the files of a run: `trial-0007-seed-1234`."""
+    if run.trial is not None:
+        return f"trial-{run.trial:04d}-seed-{run.seed}"
+    parameters = json.dumps(run.configuration.searched(), sort_keys=True)
+    digest = hashlib.sha256(parameters.encode()).hexdigest()[:8]
+    return f"{run.configuration.method}-{digest}-seed-{run.seed}"
+
+
+def predictions_name(run: ConfirmedRun) -> str:
+    """Return the name of the file with a run's predictions on the test split."""
+    return f"test-{file_stem(run)}.parquet"
 
 
 class ConfirmedRuns:

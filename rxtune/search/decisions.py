@@ -203,8 +203,8 @@ class SearchStudy:
             if trial.state.is_finished() or has_evaluation(trial, evaluation.number):
                 return _earlier_answer(trial, evaluation.number)
             with self._ledger.decision():
-                if not math.isfinite(evaluation.value):
-                    what = f"dev accuracy {evaluation.value} at evaluation {evaluation.number}"
+                if not all(map(math.isfinite, (evaluation.value, *evaluation.objectives))):
+                    what = f"dev score {evaluation.value} at evaluation {evaluation.number}"
                     self._tell_failed(number, what, Failure.DIVERGED)
                     return True
                 self._ledger.keep(number, _news(trial, attributes))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rxtune.results import Evaluation, TrialRecord, TrialState, ZeroShot
+from rxtune.errors import DiskFullError
+from rxtune.results import Evaluation, Failure, TrialRecord, TrialState
+from rxtune.search.budgets import Ending, Limits, is_cut, reason_to_end, time_is_up
 from rxtune.search.decisions import SearchStudy
 from rxtune.search.models import ModelStore
+from rxtune.search.retries import NODE_LOSSES, RETRIES, Loss, NodeLosses, may_retry
 from rxtune.search.trial import parse
 from rxtune.search.workload import Workload
+from rxtune.storage import named_if_full
 from rxtune.track import Tracker
 
 
@@ -34,6 +38,9 @@ class Director:
         threads: int,
         device: str,
         failures: Path,
+        limits: Limits,
+        elapsed: Callable[[], float],
+        shares_device: bool,
     ) -> None:
         self._decisions = decisions
         self._tracker = tracker
@@ -43,8 +50,16 @@ class Director:
         self._threads = threads
         self._device = device
         self._failures = failures
+        self._limits = limits
+        self._elapsed = elapsed
+        self._shares_device = shares_device
+        self._node_losses = NodeLosses()
         self._interrupted = threading.Event()
-        self._to_take_up: deque[TrialRecord] = deque(decisions.running())
+        self._to_take_up = deque(record.number for record in decisions.running())
+        self.ending: Ending | None = None
+        """The first limit of the search that was reached, if any was."""
+        self.cut = 0
+        """Trials that the search's end has cut off."""
         self.hopeless: str | None = None
         """Why the search ended itself, if it did."""
         self.error: Exception | None = None
@@ -62,7 +77,18 @@ class Director:
     @property
     def must_end(self) -> bool:
         """Whether the search is to end before its trials are used up."""
-        return self.interrupted or self.hopeless is not None or self.error is not None
+        broken = self.interrupted or self.hopeless is not None or self.error is not None
+        return broken or time_is_up(self._limits, self._elapsed())
+
+    @property
+    def exhausted(self) -> str | None:
+        """Why there is nothing more to try although trials are left, in one line."""
+        return self._decisions.exhausted
+
+    @property
+    def may_hand_out(self) -> bool:
+        """Whether a trial that runs now could come back and be given to another worker."""
+        return not self.must_end and bool(self._decisions.running())
 
     @contextmanager
     def answering_for_errors(self) -> Iterator[None]:
@@ -70,13 +96,16 @@ class Director:
         try:
             yield
         except Exception as error:
-            self.error = self.error or error
+            self.error = self.error or named_if_full(error, str(self._failures.parent))
 
     def next_trial(self) -> dict[str, Any] | None:
-        """Return what a worker needs for the next trial: first those that a crash cut off."""
+        """Return what a worker needs for the next trial: first those that broke off."""
         if self.must_end:
             return None
-        record = self._to_take_up.popleft() if self._to_take_up else self._decisions.ask()
+        self._mind_limits()
+        record = self._next_broken_off()
+        if record is None and self.ending is None:
+            record = self._decisions.ask()
         if record is None:
             return None
         absolute = self._workload.absolute(record.configuration)
@@ -88,18 +117,50 @@ class Director:
             "folder": self._models.folder(record.number),
             "threads": self._threads,
             "device": self._device,
+            "replicates": self._decisions.study.search.replicates,
+            "replicates_done": len(record.replicates),
         }
+
+    def _next_broken_off(self) -> TrialRecord | None:
+        """Return a trial that a crash or a lost worker has cut off, if it is to go on."""
+        while self._to_take_up:
+            record = self._decisions.record(self._to_take_up.popleft())
+            if not is_cut(self._limits, self.ending, record):
+                return record
+            self._cut(record.number)
+        return None
+
+    def _mind_limits(self) -> None:
+        """Notice a limit that is reached; the first one stands."""
+        if self.ending is None:
+            records = self._decisions.records()
+            self.ending = reason_to_end(self._limits, records, self._elapsed())
+
+    def _cut(self, number: int) -> None:
+        """End a running trial because the search ends; a resume takes it up again."""
+        self.cut += 1
+        why = "interrupted: the search was ended"
+        if self.ending is not None and not self.interrupted:
+            why = self.ending.reason
+        self._decisions.fail(number, why, Failure.INTERRUPTED)
+        self._wind_up(number)
 
     def hear(self, number: int, message: str) -> bool:
         """Act on a worker's report; return whether the trial must stop."""
         content = parse(message)
+        self._models.measure(number, content.get("held"))
         if content["kind"] == "evaluation":
             return self._hear_evaluation(number, content["evaluation"])
         if content["kind"] == "finished":
-            self._hear_finished(number, content["zero_shot"])
+            return self._hear_finished(number, content)
+        elif content["kind"] == "disk full":
+            # No fault of the trial's: it stays as it is, and a resume takes it up again.
+            self._to_take_up.append(number)
+            self.error = self.error or DiskFullError(content["reason"])
+            return True
         else:
             self._keep_traceback(number, content.get("traceback"))
-            self.lose(number, content["reason"])
+            return self.lose(number, Loss(content["failure"], content["reason"]))
         return False
 
     def _hear_evaluation(self, number: int, evaluation: Evaluation) -> bool:
@@ -107,22 +168,55 @@ class Director:
         self._tracker.evaluated(number, evaluation)
         if stop:
             self._wind_up(number)
+        self._mind_limits()
+        if not stop and is_cut(self._limits, self.ending, self._decisions.record(number)):
+            self._cut(number)
+            return True
         return stop
 
-    def _hear_finished(self, number: int, zero_shot: ZeroShot) -> None:
-        self._decisions.finish(number, zero_shot)
-        best = self._decisions.best()
-        if best is not None and best.number == number:
-            self._models.crown(number, self._tokenizer_folder)
+    def _hear_finished(self, number: int, content: dict[str, Any]) -> bool:
+        """Hear the result of one seed; return whether the trial must stop before its others."""
+        replicate = content["replicate"]
+        if self._decisions.finish(
+            number, content["zero_shot"], replicate=replicate, value=content["value"]
+        ):
+            return False
+        self._keep_best()
         self._wind_up(number)
+        return bool(replicate < self._decisions.study.search.replicates)
 
-    def lose(self, number: int, reason: str) -> None:
-        """Record a failure; end the search if there is no hope left."""
-        if self._decisions.record(number).state is not TrialState.RUNNING:
-            return  # its worker died after the trial had been told to stop
-        self._decisions.fail(number, reason)
+    def _keep_best(self) -> None:
+        ranking = [record.number for record in self._decisions.ranking()]
+        self._models.retain(ranking, self._tokenizer_folder)
+
+    def lose(self, number: int, loss: Loss) -> bool:
+        """Hear that a trial broke off; return whether it goes on elsewhere instead of failing.
+
+        Ends the search if there is no hope left.
+        """
+        record = self._decisions.record(number)
+        if record.state is not TrialState.RUNNING:
+            return False  # its worker died after the trial had been told to stop
+        if self._gets_another_chance(record, loss.failure):
+            self._to_take_up.append(number)
+            return True
+        self._decisions.fail(number, loss.reason, loss.failure)
         self._wind_up(number)
         self.hopeless = self._decisions.all_failed_early()
+        return False
+
+    def _gets_another_chance(self, record: TrialRecord, failure: Failure) -> bool:
+        if not may_retry(failure, shares_device=self._shares_device):
+            return False
+        if failure is Failure.NODE_LOST:
+            evaluations = len(record.evaluations)
+            return self._node_losses.count(record.number, evaluations) <= NODE_LOSSES
+        return self._decisions.lost(record.number) <= RETRIES[failure]
+
+    def left(self, number: int) -> None:
+        """Hear that a trial's worker is done with it; it should have told how it ended."""
+        if number not in self._to_take_up:
+            self.lose(number, Loss(Failure.WORKER_LOST, "worker lost: it ended without a result"))
 
     def _wind_up(self, number: int) -> None:
         self._tracker.trial_ended(self._decisions.record(number))
@@ -137,17 +231,11 @@ class Director:
         """After a crash: give MLflow and the disk what only the journal has."""
         records = self._decisions.records()
         self._tracker.sync(records)
-        best = self._decisions.best()
-        if best is not None and self._models.has_model(best.number):
-            self._models.crown(best.number, self._tokenizer_folder)
-        for record in records:
-            if record.state is not TrialState.RUNNING:
-                self._models.forget(record.number)
+        self._keep_best()
+        self._models.forget_others({r.number for r in records if r.state is TrialState.RUNNING})
 
     def end_running(self) -> None:
         """Tell the trials that the end of the search cut off."""
+        self._mind_limits()
         for record in self._decisions.running():
-            self._decisions.fail(
-                record.number, "interrupted: the search was ended", interrupted=True
-            )
-            self._wind_up(record.number)
+            self._cut(record.number)

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from rxtune.config import Configuration
 from rxtune.data import DataSummary, UnknownShare, check_task, load_tokenizer, unknown_shares
+from rxtune.search.disk import DiskNeed, disk_need
 from rxtune.search.plan import Ground
 from rxtune.search.workload import Workload, prepare
 
@@ -49,22 +50,12 @@ class Forecast:
     evaluation_seconds: float
     final_seconds: float
     """Of the evaluation in all languages at the end of a full trial."""
-    weight_bytes: int
+    disk: DiskNeed
     trials: int
     at_a_time: int
     """Trials that this machine holds at a time by default."""
     notes: tuple[str, ...]
     """What to doubt about the settings."""
-
-    @property
-    def checkpoint_bytes(self) -> int:
-        """What a running trial keeps: weights and the optimiser's two moments of each."""
-        return 3 * self.weight_bytes
-
-    @property
-    def most_bytes(self) -> int:
-        """Checkpoint and model of every trial that runs, the best model and its successor."""
-        return self.at_a_time * (self.checkpoint_bytes + self.weight_bytes) + 2 * self.weight_bytes
 
     def trial_seconds(self, method: MethodForecast) -> float:
         """Return the seconds of a full trial."""
@@ -136,6 +127,7 @@ def measure(workload: Workload) -> Forecast:
         )
     chosen = pa.concat_tables(_tokens(workload, language) for language in workload.dev_languages)
     per_row = _time_row(workload, model, chosen)
+    at_a_time = torch.cuda.device_count() if has_gpu else len(os.sched_getaffinity(0))
     return Forecast(
         device=device,
         precision=workload.settings(Configuration(), device).precision,
@@ -143,9 +135,9 @@ def measure(workload: Workload) -> Forecast:
         evaluations=workload.evaluations,
         evaluation_seconds=per_row * chosen.num_rows,
         final_seconds=per_row * _rows_at_the_end(workload),
-        weight_bytes=sum(4 * parameter.numel() for parameter in model.parameters()),
+        disk=disk_need(workload, at_a_time),
         trials=workload.study.search.trials,
-        at_a_time=torch.cuda.device_count() if has_gpu else len(os.sched_getaffinity(0)),
+        at_a_time=at_a_time,
         notes=tuple(dict.fromkeys(str(warning.message) for warning in caught)),
     )
 
@@ -153,7 +145,6 @@ def measure(workload: Workload) -> Forecast:
 def _time_method(
     workload: Workload, model: Any, configuration: Configuration, device: str
 ) -> MethodForecast:
-    from rxtune.data.order import count_updates
     from rxtune.train.timing import time_step
 
     settings = workload.settings(configuration, device)
@@ -164,9 +155,7 @@ def _time_method(
         step_seconds=time_step(
             model, workload.train, settings, pad_id=workload.pad_id, device=device
         ),
-        updates=count_updates(
-            data.examples, batch_size=settings.batch_size, epochs=settings.epochs
-        ),
+        updates=settings.updates_of(data.examples),
         drawing_seconds=_time_drawing(workload, configuration, settings.epochs),
     )
 

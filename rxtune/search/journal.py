@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import re
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,17 +15,20 @@ from typing import Any, NamedTuple
 from optuna.storages.journal import BaseJournalBackend
 
 from rxtune.errors import RxtuneError, StudyError
+from rxtune.search.lock import hold, pid_file
 
 Log = dict[str, Any]
+_SEAL = re.compile(rb'(.*),"crc":"([0-9a-f]{8})"}', re.DOTALL)
 
 
 class JournalFile(BaseJournalBackend):
     """Append-only JSON lines, held by one process and written in whole groups.
 
-    Every line carries its number as `"seq"`, a group's last line `"commit": true`. A group is
-    written with one `write` and one `fsync`, so that after a crash a decision is there or is not;
-    what follows the last commit is cut back on opening. Optuna's own `JournalFileBackend` and
-    optuna-dashboard read the file (reading only: a line of theirs would be refused here).
+    Every line carries its number as `"seq"` and a checksum as `"crc"`, a group's last line
+    `"commit": true`. A group is written with one `write` and one `fsync`, so that after a crash a
+    decision is there or is not; what follows the last commit is cut back on opening. Optuna's own
+    `JournalFileBackend` and optuna-dashboard read the file (reading only: a line of theirs would
+    be refused here).
 
     All use of a storage on this file by several threads goes through `lock` or `group`, which
     takes it: a thread that holds the storage's own lock must never wait for a group.
@@ -57,7 +61,7 @@ class JournalFile(BaseJournalBackend):
         self._descriptor = _open(self.path, read_only)
         try:
             if not read_only:
-                _hold(self._descriptor, self.path)
+                hold(self._descriptor, self.path)
             self._load()
         except BaseException:
             os.close(self._descriptor)
@@ -132,7 +136,9 @@ class JournalFile(BaseJournalBackend):
         if len(self._lines) == self._committed:
             return
         self._lines[-1] = self._lines[-1][:-2] + b',"commit":true}\n'
-        data = b"".join(self._lines[self._committed :])
+        new = [_sealed(line) for line in self._lines[self._committed :]]
+        self._lines[self._committed :] = new
+        data = b"".join(new)
         if os.fstat(self._descriptor).st_size != self._size:
             self._broken = (
                 f"{self.path} was changed by another program while rxtune held it; "
@@ -176,7 +182,7 @@ class JournalFile(BaseJournalBackend):
             if self._descriptor < 0:
                 return
             if not self._read_only:
-                _pid_file(self.path).unlink(missing_ok=True)
+                pid_file(self.path).unlink(missing_ok=True)
             os.close(self._descriptor)
             self._descriptor = -1
             self._broken = self._broken or f"{self.path}: the journal is closed"
@@ -197,18 +203,47 @@ def _scan(content: bytes, path: Path) -> _Scan:
     """
     complete = content.split(b"\n")[:-1]
     committed = offset = size = groups = 0
+    is_sealed = False
     for index, line in enumerate(complete):
         offset += len(line) + 1
         log = _parse(line)
-        if fault := _fault(log, index):
+        if fault := _fault(log, index) or _broken_seal(line, must=is_sealed):
+            advice = _advice(path, committed, groups)
             raise StudyError(
-                f"{path}, line {index + 1}: {fault}. The journal is damaged; the {groups} "
-                f"decisions before it are whole: `head -n {committed} {path.name}` copies them, "
-                "and a search can be resumed from the copy"
+                f"{path}, line {index + 1}: {fault}. The journal is damaged; {advice}"
             )
+        is_sealed = is_sealed or "crc" in log
         if log.get("commit") is True:
             committed, size, groups = index + 1, offset, groups + 1
     return _Scan([line + b"\n" for line in complete[:committed]], size)
+
+
+def _advice(path: Path, committed: int, groups: int) -> str:
+    """Return what can be saved of a damaged journal, and how."""
+    if not groups:
+        return "nothing before that line can be saved: start a new search with another --name"
+    kept = f"{path.name}.damaged"
+    return (
+        f"the {groups} decisions before it are whole. To go on from there, type in {path.parent}: "
+        f"`mv {path.name} {kept} && head -n {committed} {kept} > {path.name}`, then resume; "
+        "what came later is trained again"
+    )
+
+
+def _sealed(line: bytes) -> bytes:
+    """Return a line with its checksum, in which a single wrong character shows."""
+    content = line[: -len(b"}\n")]
+    return content + b',"crc":"%08x"}\n' % zlib.crc32(content)
+
+
+def _broken_seal(line: bytes, *, must: bool) -> str | None:
+    """Return that a line is not what was written, or None; the first version had no checksums."""
+    found = _SEAL.fullmatch(line)
+    if found is None:
+        return "its checksum is missing" if must else None
+    if int(found[2], 16) == zlib.crc32(found[1]):
+        return None
+    return f"its checksum is {found[2].decode()} and must be {zlib.crc32(found[1]):08x}"
 
 
 def _parse(line: bytes) -> Log:
@@ -226,6 +261,8 @@ def _fault(log: Log, index: int) -> str | None:
         return "not a JSON object"
     if "seq" not in log or "op_code" not in log:
         return "not written by rxtune (it has no sequence number)"
+    if not isinstance(log["seq"], int):
+        return f"sequence number {log['seq']!r} where {index} must stand"
     if log["seq"] != index:
         kind = "lines before it are missing" if log["seq"] > index else "lines are repeated"
         return f"sequence number {log['seq']} where {index} must stand ({kind})"
@@ -246,38 +283,6 @@ def _sync_folder(folder: Path, sync: Callable[[int], None]) -> None:
     with suppress(OSError):  # some network file systems cannot
         sync(descriptor)
     os.close(descriptor)
-
-
-def _hold(descriptor: int, path: Path) -> None:
-    """Take the file for this process, until the descriptor is closed or the process ends.
-
-    Raises:
-        StudyError: Another process has it.
-    """
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise StudyError(
-            f"another rxtune search{_owner_pid(path)} is using {path}; wait for its end, stop it, "
-            "or give this search a name of its own with --name"
-        ) from error
-    except OSError as error:
-        raise StudyError(
-            f"{path}: cannot be locked ({error.strerror}); use a folder on a local disk"
-        ) from error
-    with suppress(OSError):  # only the message above needs it
-        _pid_file(path).write_text(str(os.getpid()))
-
-
-def _owner_pid(path: Path) -> str:
-    try:
-        return f" (pid {int(_pid_file(path).read_text())})"
-    except (OSError, ValueError):
-        return ""
-
-
-def _pid_file(path: Path) -> Path:
-    return path.with_name(path.name + ".pid")
 
 
 def _read(descriptor: int) -> bytes:

@@ -16,9 +16,8 @@ from rxtune.config import GROWING, SearchSettings, Study, TaskChoice, TaskFile
 from rxtune.config.reader import read_space
 from rxtune.errors import StudyError
 from rxtune.search.journal import JournalFile
-from rxtune.search.rungs import build_pruner
+from rxtune.search.rungs import STUDY_NAME, build_pruner
 
-STUDY_NAME = "rxtune"
 FORMAT = 2
 """Version of what rxtune writes into a journal."""
 

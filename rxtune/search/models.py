@@ -1,10 +1,12 @@
-"""What trials leave on disk, and the one model that stays."""
+"""What trials leave on disk, and the few models that stay."""
 
 from __future__ import annotations
 
+import errno
 import json
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -12,21 +14,41 @@ from pathlib import Path
 from pyarrow import fs
 
 from rxtune import storage
+from rxtune.search.disk import DiskMeter
 
 MARKER = "rxtune.json"
-"""File in `best/` that says which trial the model is."""
+"""File beside a kept model that says which trial it is."""
+_TRIAL = re.compile(r"trial-(\d+)")
+_OURS = re.compile(r"trial-\d+(\.new|\.old)?")
+"""What this module makes in `models/`; all else in there is the user's."""
 
 
 class ModelStore:
-    """The folders of the trials in the storage, and `best/` in the run's folder."""
+    """The folders of the trials in the storage, and the kept models in the run's folder.
 
-    def __init__(self, place: str, best: Path) -> None:
+    The winner lies in `best/`, the others that are kept in `models/trial-0007/`. A model reaches
+    these names by a rename, when it is whole, and leaves its trial's folder only so or after that;
+    whatever a crash cut off in between, the next `retain` puts right.
+
+    Args:
+        place: Path or URI of the storage, in which trials have their folders.
+        best: Folder of the winner's model, in the run's folder.
+        keep: How many models stay.
+    """
+
+    def __init__(self, place: str, best: Path, keep: int = 1) -> None:
         self.place = place
         self.best = best
+        self.keep = keep
+        self._meter = DiskMeter(best.parent, place)
 
     @cached_property
     def _opened(self) -> tuple[fs.FileSystem, str]:
         return storage.open_place(self.place)
+
+    @property
+    def _others(self) -> Path:
+        return self.best.with_name("models")
 
     def folder(self, number: int) -> str:
         """Return the path or URI under which a trial keeps its checkpoint and model."""
@@ -57,6 +79,14 @@ class ModelStore:
         files, root = self._opened
         storage.delete_folder(files, f"{root}/{_name(number)}")
 
+    def forget_others(self, running: Collection[int]) -> None:
+        """Delete what all trials but these left in the storage; for a resume."""
+        files, root = self._opened
+        for info in files.get_file_info(fs.FileSelector(root, allow_not_found=True)):
+            found = _TRIAL.fullmatch(info.base_name)
+            if found and int(found[1]) not in running:
+                storage.delete_folder(files, info.path)
+
     def tidy(self) -> None:
         """Delete the run's folder in a storage elsewhere, if no trial has left anything in it."""
         files, root = self._opened
@@ -64,29 +94,28 @@ class ModelStore:
             with suppress(OSError):  # no result is lost for an empty folder
                 storage.delete_if_empty(files, root)
 
-    def crown(self, number: int, tokenizer_folder: Path) -> None:
-        """Make a finished trial's model the one in `best/`; the old one goes only then."""
-        if self.crowned == number:
-            return
-        fresh = self.best.with_name("best.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir()
-        files, root = self._opened
-        source = f"{root}/{_name(number)}/model"
-        fs.copy_files(
-            source,
-            str(fresh),
-            source_filesystem=files,
-            destination_filesystem=fs.LocalFileSystem(),
-        )
-        _copy_tokenizer(tokenizer_folder, fresh)
-        (fresh / MARKER).write_text(json.dumps({"trial": number}) + "\n")
-        old = self.best.with_name("best.old")
-        shutil.rmtree(old, ignore_errors=True)
-        if self.best.exists():
-            self.best.rename(old)
-        fresh.rename(self.best)
-        shutil.rmtree(old, ignore_errors=True)
+    def retain(self, ranking: Sequence[int], tokenizer_folder: Path) -> None:
+        """Keep the models of the best trials, and delete all other kept ones.
+
+        May be called at any time, and again after a crash. A model that is nowhere any more (it
+        was deleted when fewer were kept, or by hand) is left out.
+
+        Args:
+            ranking: Numbers of all finished trials, the best first.
+            tokenizer_folder: Whose tokenizer goes with each model.
+
+        Raises:
+            DiskFullError: there is no room for a model; all that were kept still are.
+            OSError: the run's folder or the storage cannot be written.
+        """
+        wanted = ranking[: self.keep]
+        for number in wanted:
+            if number not in self.kept and self.has_model(number):
+                self._bring(number, tokenizer_folder)
+        if wanted:
+            self._crown(wanted[0])
+        self._meter.see_all(*self._opened)
+        self._discard_all_but(wanted)
 
     @property
     def crowned(self) -> int | None:
@@ -96,9 +125,119 @@ class ModelStore:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    @property
+    def kept(self) -> set[int]:
+        """The numbers of the trials whose models are in the run's folder."""
+        found = {int(match[1]) for path in self._ours() if (match := _TRIAL.fullmatch(path.name))}
+        return found if self.crowned is None else found | {self.crowned}
+
+    def measure(self, number: int, held: int | None) -> None:
+        """Note how much the search holds on disk now; cheap enough for every report of a trial.
+
+        Args:
+            number: The trial.
+            held: The most that its folder held since its last report, in bytes, if it lies on a
+                disk: a worker writes a checkpoint beside the last one and then deletes that.
+        """
+        self._meter.see(_name(number), held)
+
+    @property
+    def disk_peak(self) -> int:
+        """The most bytes seen on disk, of this run's folder and its storage together."""
+        return self._meter.peak
+
+    def _bring(self, number: int, tokenizer_folder: Path) -> None:
+        """Move a trial's model into `models/`, under its name only when it is whole."""
+        target = self._others / _name(number)
+        files, root = self._opened
+        source = f"{root}/{_name(number)}/model"
+        with storage.telling_of_full_disk(
+            str(target), "a model", storage.bytes_below(files, source)
+        ):
+            self._others.mkdir(exist_ok=True)
+            if isinstance(files, fs.LocalFileSystem):
+                _complete(Path(source), number, tokenizer_folder)
+                if _renamed(Path(source), target):
+                    return
+            _copy(files, source, target, number, tokenizer_folder)
+
+    def _crown(self, number: int) -> None:
+        """Make a kept model the one in `best/`; the old one goes to `models/` first."""
+        chosen = self._others / _name(number)
+        if self.crowned == number or not chosen.exists():
+            return
+        if self.best.exists():
+            old = self.crowned
+            aside = self.best.with_name("best.old") if old is None else self._others / _name(old)
+            shutil.rmtree(aside, ignore_errors=True)
+            self.best.rename(aside)
+        chosen.rename(self.best)
+
+    def _discard_all_but(self, wanted: Collection[int]) -> None:
+        """Delete models that are not wanted, and what a crash left half done."""
+        crowned = self.crowned
+        stays = {_name(number) for number in wanted if number != crowned}
+        for path in self._ours():
+            if path.name not in stays:
+                _discard(path)
+        for name in ("best.new", "best.old"):
+            shutil.rmtree(self.best.with_name(name), ignore_errors=True)
+        with suppress(OSError):  # not there, or not empty
+            self._others.rmdir()
+
+    def _ours(self) -> list[Path]:
+        found = self._others.iterdir() if self._others.is_dir() else ()
+        return [path for path in found if _OURS.fullmatch(path.name)]
+
 
 def _name(number: int) -> str:
     return f"trial-{number:04d}"
+
+
+def _renamed(source: Path, target: Path) -> bool:
+    """Move a folder without copying it; return whether both places are on one file system."""
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return False
+    return True
+
+
+def _copy(
+    files: fs.FileSystem, source: str, target: Path, number: int, tokenizer_folder: Path
+) -> None:
+    fresh = target.with_name(target.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        fresh.mkdir()
+        fs.copy_files(
+            source,
+            str(fresh),
+            source_filesystem=files,
+            destination_filesystem=fs.LocalFileSystem(),
+        )
+        _complete(fresh, number, tokenizer_folder)
+    except Exception:
+        shutil.rmtree(fresh, ignore_errors=True)  # half a model takes room
+        raise
+    fresh.rename(target)
+
+
+def _complete(folder: Path, number: int, tokenizer_folder: Path) -> None:
+    """Put beside a model what makes it one that loads, and last the mark."""
+    _copy_tokenizer(tokenizer_folder, folder)
+    (folder / MARKER).write_text(json.dumps({"trial": number}) + "\n")
+
+
+def _discard(folder: Path) -> None:
+    """Delete a folder so that at no time half of it stands under its name."""
+    if folder.suffix != ".old":
+        doomed = folder.with_suffix(".old")
+        shutil.rmtree(doomed, ignore_errors=True)
+        folder = folder.rename(doomed)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _copy_tokenizer(source: Path, target: Path) -> None:

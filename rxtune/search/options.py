@@ -34,6 +34,8 @@ class SearchOptions:
     """MLflow store; None: `mlflow.db` in the working directory."""
     experiment: str = "rxtune"
     """MLflow experiment."""
+    warm_start: tuple[str, ...] = ()
+    """Runs under `root` whose results a new search starts from."""
 
     def __post_init__(self) -> None:
         """Refuse secrets before they are kept or shown anywhere."""

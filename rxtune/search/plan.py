@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +12,14 @@ from rxtune.data.catalogue import find_task
 from rxtune.data.languages import resolve_dev_languages
 from rxtune.data.task import Task
 from rxtune.search.encoders import find_encoder
+from rxtune.search.inputs import fingerprint_inputs, require_same_inputs
 from rxtune.search.options import SearchOptions
 from rxtune.search.run_folder import RunFolder
 from rxtune.search.substitutes import read_substitutes
 
 if TYPE_CHECKING:
     from rxtune.data import DataSummary
+    from rxtune.search.warm_start import WarmStart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,8 @@ class Ground:
     encoder_folder: Path
     data: DataSummary | None
     """What the checks found in the data; None: embedded, so not checked."""
+    inputs: Mapping[str, str]
+    """What identifies the content of the files and data sets that a search reads, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,8 @@ class Plan(Ground):
 
     options: SearchOptions
     folder: RunFolder
+    warm_start: WarmStart | None
+    """What earlier searches teach a new one."""
 
 
 def examine(study: Study) -> Ground:
@@ -61,6 +68,7 @@ def examine(study: Study) -> Ground:
         encoder=encoder,
         encoder_folder=encoder_folder,
         data=None if task.origin == "embedded" else _checked(task),
+        inputs=fingerprint_inputs(study, task),
     )
 
 
@@ -76,13 +84,22 @@ def make_plan(study: Study, options: SearchOptions) -> Plan:
 
     Raises:
         StudyError: the run's name is taken, invalid or unknown, or its folder cannot be written;
-            or a method of the space needs a table of words, and there is none.
+            a file that a resumed search reads has changed; or a method of the space needs a table
+            of words, and there is none.
         DataError: unknown task or language, or data that is missing or malformed.
         ModelError: unknown encoder.
     """
     open_folder = RunFolder.existing if options.resume else RunFolder.new
     folder = open_folder(options.root, options.name)
     ground = examine(study)
+    if options.resume:
+        require_same_inputs(folder.places().inputs, ground.inputs, options.name)
+    # Optuna takes a tenth of a second to import, so only where it is needed.
+    warm_start = None
+    if options.warm_start and not options.resume:
+        from rxtune.search.earlier import read_warm_start
+
+        warm_start = read_warm_start(study, options)
     return Plan(
         study=study,
         options=options,
@@ -91,5 +108,7 @@ def make_plan(study: Study, options: SearchOptions) -> Plan:
         encoder=ground.encoder,
         encoder_folder=ground.encoder_folder,
         data=ground.data,
+        inputs=ground.inputs,
         folder=folder,
+        warm_start=warm_start,
     )

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyarrow import parquet
 
 from rxtune.errors import DivergedError, TrialOutOfMemoryError
-from rxtune.results import ConfirmedRun, ZeroShot
+from rxtune.results import ConfirmedRun
 from rxtune.search.cluster import Capacity, measure_capacity, ray_running
+from rxtune.search.confirmed_runs import predictions_name
 from rxtune.search.plan import Plan
 from rxtune.search.trial import evaluate_all, explain
 from rxtune.search.workload import Workload, prepare, prepare_test
+from rxtune.storage import telling_of_full_disk
+
+if TYPE_CHECKING:
+    from rxtune.train.loop import FineTuned
 
 RETRIES = 2
 """How often a run whose worker is lost is given to another one."""
@@ -28,6 +34,7 @@ class Retrained:
     """How a run ended."""
 
     run: ConfirmedRun
+    """With its result, its cost and, where it has predictions, the name of their file."""
     is_final: bool
     """Whether the same would come out again: not where the machine failed."""
     traceback: str | None = None
@@ -55,12 +62,18 @@ def retrain_all(plan: Plan, runs: Sequence[ConfirmedRun]) -> Iterator[Retrained]
 
 
 def _keep_predictions(plan: Plan, retrained: Retrained) -> None:
-    if retrained.predictions is not None:
-        run = retrained.run
-        folder = plan.folder.path / "predictions"
+    if retrained.predictions is None:
+        return
+    folder = plan.folder.predictions
+    path = folder / (retrained.run.predictions or predictions_name(retrained.run))
+    partial = path.with_suffix(".partial")
+    with telling_of_full_disk(str(plan.folder.path), "a file of predictions"):
         folder.mkdir(exist_ok=True)
-        name = f"test-trial-{run.trial:04d}-seed-{run.seed}.parquet"
-        parquet.write_table(retrained.predictions, folder / name)
+        with open(partial, "wb") as file:
+            parquet.write_table(retrained.predictions, file)
+            file.flush()
+            os.fsync(file.fileno())
+    partial.replace(path)  # so that what has this name is whole, whenever power fails
 
 
 def _load(plan: Plan) -> tuple[Workload, dict[str, pa.Table]]:
@@ -122,7 +135,7 @@ def retrain(
 
     release_memory(device)
     try:
-        zero_shot, predictions = _train_and_test(run, workload, test, threads, device)
+        tested, predictions = _train_and_test(run, workload, test, threads, device)
     except DivergedError as error:
         result = Retrained(run=replace(run, reason=explain(error)), is_final=True)
     except TrialOutOfMemoryError as error:
@@ -132,7 +145,6 @@ def retrain(
         failed = replace(run, reason=explain(error))
         result = Retrained(run=failed, is_final=False, traceback=traceback.format_exc())
     else:
-        tested = replace(run, zero_shot=zero_shot)
         result = Retrained(run=tested, is_final=True, predictions=predictions)
     release_memory(device)
     return result
@@ -144,7 +156,8 @@ def _train_and_test(
     test: Mapping[str, pa.Table],
     threads: int,
     device: str,
-) -> tuple[ZeroShot, pa.Table]:
+) -> tuple[ConfirmedRun, pa.Table]:
+    """Return the run with its result, and its predictions."""
     import torch
 
     from rxtune.train import fine_tune, telling_out_of_memory
@@ -154,18 +167,26 @@ def _train_and_test(
     settings = workload.settings(run.configuration, device)
     model = workload.model(settings.seed)
 
-    def train() -> None:
+    def train() -> FineTuned:
         # Nothing is chosen on the way, so nothing is evaluated on it, and no dev split is read.
-        fine_tune(
+        return fine_tune(
             model,
             workload.training_data(run.configuration),
             {},
             settings,
             pad_id=workload.pad_id,
             on_evaluation=lambda evaluation: None,
-            aggregate=lambda accuracy: 0.0,
+            objectives=lambda scores, cost: (0.0,),
             device=device,
         )
 
-    telling_out_of_memory(train, settings, device)
-    return evaluate_all(model, workload, test, split="test")
+    trained = telling_out_of_memory(train, settings, device)
+    zero_shot, predictions = evaluate_all(model, workload, test, split="test")
+    tested = replace(
+        run,
+        zero_shot=zero_shot,
+        forward_equivalents=trained.forward_equivalents,
+        seconds=round(trained.seconds, 3),
+        predictions=predictions_name(run),
+    )
+    return tested, predictions

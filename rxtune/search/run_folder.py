@@ -6,12 +6,15 @@ import json
 import os
 import re
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from rxtune import storage
 from rxtune.errors import StudyError
+from rxtune.search.lock import hold, in_use, is_held, pid_file
 
 if TYPE_CHECKING:
     from rxtune.search.options import SearchOptions
@@ -27,6 +30,8 @@ class RunPlaces:
     """Tells this search from all others in MLflow."""
     tracking_uri: str
     storage: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """What identified the content of the files and data sets that trials read, by name."""
 
     def require_same(self, options: SearchOptions) -> None:
         """Refuse to go on with a run elsewhere than where it was begun.
@@ -58,11 +63,12 @@ class RunFolder:
             StudyError: the name leaves the folder, is taken, or `root` cannot be written.
         """
         folder = cls._named(root, name)
-        if folder.journal.exists():
+        if folder.has_begun:
             raise StudyError(
                 f"--name: {folder.path} holds a search already; continue it with"
                 f" `rxtune search --name {name} --resume`, or choose another name"
             )
+        folder.require_free()
         _require_writable(folder.path)
         return folder
 
@@ -75,6 +81,7 @@ class RunFolder:
         """
         folder = cls._named(root, name)
         if not folder.journal.exists():
+            folder.require_free()  # another driver may be about to make it
             raise StudyError(_no_such_run(root, name))
         return folder
 
@@ -86,6 +93,46 @@ class RunFolder:
                 f" digit, got {name!r}; a run stays inside {root}/"
             )
         return cls((root / name).absolute())
+
+    def require_free(self) -> None:
+        """Refuse a run that another driver has, or is about to start; takes no time.
+
+        Raises:
+            StudyError: there is one.
+        """
+        if is_held(self.path):
+            raise in_use(self.journal)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other drivers out: the journal, which is held as well, is made only later.
+
+        Raises:
+            StudyError: another driver has the run, or the folder cannot be made.
+        """
+        made = [path for path in (self.path, self.path.parent) if not path.exists()]
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise _not_writable(self.path, error) from error
+        try:
+            # Network file systems lock files, not folders; the journal is held in any case.
+            hold(descriptor, self.journal, is_needed=False)
+            try:
+                yield
+            finally:  # while it is still held: the next driver's pid and folder stay
+                pid_file(self.journal).unlink(missing_ok=True)
+                with suppress(OSError):  # not empty: the search has begun
+                    for path in made:
+                        path.rmdir()
+        finally:
+            os.close(descriptor)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a search to resume; a start that was killed leaves an empty journal."""
+        return self.journal.exists() and self.journal.stat().st_size > 0
 
     @property
     def journal(self) -> Path:
@@ -101,6 +148,11 @@ class RunFolder:
     def confirmation(self) -> Path:
         """The runs of `rxtune confirm`, one JSON line each."""
         return self.path / "confirm.jsonl"
+
+    @property
+    def predictions(self) -> Path:
+        """The predictions of the runs of `rxtune confirm`, one Parquet file each."""
+        return self.path / "predictions"
 
     @property
     def best(self) -> Path:
@@ -143,6 +195,13 @@ class RunFolder:
                 f"{self._places}: must say where the run keeps its results, but cannot be read"
                 f" ({error}); restore the file from a backup or start a new search"
             ) from error
+
+    def left_id(self) -> str | None:
+        """Return the search's id if its start was killed: MLflow may know it already."""
+        try:
+            return self.places().search_id
+        except StudyError:
+            return None
 
     @property
     def _places(self) -> Path:

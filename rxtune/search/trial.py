@@ -5,141 +5,257 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from rxtune import storage
 from rxtune.config import Configuration
 from rxtune.data import Split
-from rxtune.errors import DivergedError, TrialOutOfMemoryError
-from rxtune.results import Evaluation, ZeroShot
+from rxtune.errors import DiskFullError, DivergedError, TrialOutOfMemoryError
+from rxtune.results import Evaluation, Failure, ZeroShot
+from rxtune.search.disk import TrialDisk
+from rxtune.search.replicates import replicate_seed
 from rxtune.search.workload import Workload
+
+if TYPE_CHECKING:
+    from rxtune.train import FineTuned
+
+_NOISE = 1.0
+"""Sigma of the noisy source signal, relative: a token's noise is as long as its embedding."""
 
 
 def run_trial(config: dict[str, Any], workload: Workload) -> None:
     """Train one configuration on a worker and tell the driver of it.
 
-    Every report is one JSON message: `{"kind": "evaluation" | "finished" | "failed", …}`. A
-    divergence or an error is a result: an exception would cost the process and its imports.
-    Ray stops a trial by raising `SystemExit` inside a report, which passes through here.
+    Every report is one JSON message: `{"kind": "evaluation" | "finished" | "failed" | "disk full",
+    "held": bytes, …}`. A divergence or an error is a result: an exception would cost the process
+    and its imports. After a seed has finished, the next one follows unless Ray stops the trial.
+    Ray stops it by raising `SystemExit` inside a report, which passes through here.
 
     Args:
-        config: `number`, `configuration` (JSON), `folder` (path or URI for the trial's files) and
-            `threads` and `device`.
+        config: `number`, `configuration` (JSON), `folder` (path or URI for the trial's files),
+            `threads` and `device`; `replicates`, the most seeds, and `replicates_done`.
         workload: from the object store; read only.
     """
     from ray import tune
 
-    from rxtune.train import release_memory
+    disk = TrialDisk(config["folder"])
 
     def send(kind: str, **content: Any) -> None:
-        tune.report({"message": json.dumps({"kind": kind, **content})})
+        tune.report({"message": json.dumps({"kind": kind, "held": disk.held(), **content})})
+
+    for replicate in range(config["replicates_done"] + 1, config["replicates"] + 1):
+        ending = _run_seed(
+            config, workload, replicate, lambda e: send("evaluation", evaluation=e.to_json())
+        )
+        send(**ending)
+        if ending["kind"] != "finished":
+            return
+
+
+def _run_seed(
+    config: dict[str, Any],
+    workload: Workload,
+    replicate: int,
+    on_evaluation: Callable[[Evaluation], None],
+) -> dict[str, Any]:
+    """Train on one seed and return how it ended, as a message."""
+    from rxtune.train import release_memory
 
     # A trial that Ray has stopped left by an exception, and what it held goes only now.
     release_memory(config["device"])
     try:
-        zero_shot = train_and_evaluate(
-            config, workload, lambda e: send("evaluation", evaluation=e.to_json())
-        )
+        if replicate == 1:
+            zero_shot, value = train_and_evaluate(config, workload, on_evaluation)
+        else:
+            zero_shot, value = _train_replicate(config, workload, replicate)
     except (DivergedError, TrialOutOfMemoryError) as error:
-        ending: dict[str, Any] = {"kind": "failed", "reason": explain(error)}
+        ending = _failed(error)
     except Exception as error:
-        told = traceback.format_exc()
-        ending = {"kind": "failed", "reason": explain(error), "traceback": told}
+        full = storage.named_if_full(error, config["folder"])
+        if isinstance(full, DiskFullError):
+            ending = {"kind": "disk full", "reason": str(full)}
+        else:
+            ending = {**_failed(error), "traceback": traceback.format_exc()}
     else:
-        ending = {"kind": "finished", "zero_shot": zero_shot.to_json()}
+        told = {"replicate": replicate, "value": value}
+        ending = {"kind": "finished", "zero_shot": zero_shot.to_json(), **told}
     # Out here, where the error and all that it holds is gone; and before the driver may give the
     # device to somebody else.
     release_memory(config["device"])
-    send(**ending)
+    return ending
 
 
 def train_and_evaluate(
     config: dict[str, Any], workload: Workload, on_evaluation: Callable[[Evaluation], None]
-) -> ZeroShot:
-    """Train a configuration, save model and predictions, return dev accuracy in every language.
+) -> tuple[ZeroShot, float]:
+    """Train a configuration, save model and predictions, return dev scores and its value.
 
     Raises:
         DivergedError: the loss is not finite at some step.
         TrialOutOfMemoryError: the device's memory does not hold the training.
     """
-    import torch
-
-    from rxtune.train import fine_tune, save_model, telling_out_of_memory
+    from rxtune.train import save_model
     from rxtune.train.predictions import save_predictions
 
-    torch.set_num_threads(config["threads"])
-    configuration = Configuration.from_json(config["configuration"])
-    settings = workload.settings(configuration, config["device"])
-    model = workload.model(settings.seed)
-
-    def train() -> None:
-        fine_tune(
-            model,
-            workload.training_data(configuration),
-            {language: workload.dev[language] for language in workload.dev_languages},
-            settings,
-            pad_id=workload.pad_id,
-            on_evaluation=on_evaluation,
-            aggregate=workload.aggregate,
-            checkpoint_folder=storage.join(config["folder"], "checkpoint"),
-            device=config["device"],
-        )
-
-    telling_out_of_memory(train, settings, config["device"])
-    zero_shot, predictions = evaluate_all(model, workload, workload.dev, split="dev")
+    model, zero_shot, predictions, value = _train(
+        config, workload, on_evaluation, checkpoint="checkpoint"
+    )
     folder = storage.join(config["folder"], "model")
     save_model(model, folder)
     # Beside the model, so that they stay with it if it is the best.
-    save_predictions(predictions, folder)
-    return zero_shot
+    with storage.telling_of_full_disk(folder, "predictions", predictions.nbytes):
+        save_predictions(predictions, folder)
+    return zero_shot, value
+
+
+def _train_replicate(
+    config: dict[str, Any], workload: Workload, replicate: int
+) -> tuple[ZeroShot, float]:
+    """Train once more on another seed; the model that stays is the first seed's.
+
+    Its evaluations on the way are of no use to anybody: it is past all rungs.
+    """
+    seed = replicate_seed(workload.seed, replicate - 1)
+    _, zero_shot, _, value = _train(
+        config,
+        replace(workload, seed=seed),
+        lambda evaluation: None,
+        checkpoint=f"checkpoint-{replicate}",
+    )
+    return zero_shot, value
+
+
+def _train(
+    config: dict[str, Any],
+    workload: Workload,
+    on_evaluation: Callable[[Evaluation], None],
+    *,
+    checkpoint: str,
+) -> tuple[Any, ZeroShot, pa.Table, float]:
+    """Return the trained model, its result in every language, its predictions and its value."""
+    import torch
+
+    from rxtune.train import fine_tune, telling_out_of_memory
+
+    torch.set_num_threads(config["threads"])
+    settings = workload.settings(
+        Configuration.from_json(config["configuration"]), config["device"]
+    )
+    model = workload.model(settings.seed)
+
+    def train() -> FineTuned:
+        return fine_tune(
+            model,
+            workload.training_data(Configuration.from_json(config["configuration"])),
+            workload.evaluated,
+            settings,
+            pad_id=workload.pad_id,
+            on_evaluation=on_evaluation,
+            objectives=workload.objectives,
+            metric=workload.study.select.metric,
+            checkpoint_folder=storage.join(config["folder"], checkpoint),
+            device=config["device"],
+        )
+
+    done = telling_out_of_memory(train, settings, config["device"])
+    zero_shot, predictions = evaluate_all(
+        model, workload, workload.dev, split="dev", known=done.predictions
+    )
+    zero_shot = replace(zero_shot, noisy_source=_noisy_source(model, workload))
+    return model, zero_shot, predictions, done.evaluations[-1].value
 
 
 def evaluate_all(
-    model: Any, workload: Workload, tables: Mapping[str, pa.Table], *, split: Split
+    model: Any,
+    workload: Workload,
+    tables: Mapping[str, pa.Table],
+    *,
+    split: Split,
+    known: Mapping[str, NDArray[np.int64]] = MappingProxyType({}),
 ) -> tuple[ZeroShot, pa.Table]:
-    """Return the accuracy in every language, and the predictions that it was counted from.
+    """Return the scores in every language, and the predictions that they were counted from.
 
     Args:
         model: The trained classifier.
         workload: Says what to count, and has the mixed-language pairs of the same split.
         tables: Language -> tokenised split, with `id`.
         split: Which one it is.
+        known: Language -> class ids that the model has predicted already.
     """
-    from rxtune.train.evaluate import accuracy_by_language, evaluate_mixed, predict_by_language
+    from rxtune.train.evaluate import evaluate_mixed, predict_by_language
     from rxtune.train.predictions import prediction_table
+    from rxtune.train.scores import count_scores
 
-    found = predict_by_language(model, tables, pad_id=workload.pad_id)
-    mixed = workload.mixed
+    unknown = {language: table for language, table in tables.items() if language not in known}
+    predicted = {**known, **predict_by_language(model, unknown, pad_id=workload.pad_id)}
+    found = {language: predicted[language] for language in tables}
+    scores, mixed = count_scores(found, tables), workload.mixed
+    metric = workload.study.select.metric
     zero_shot = ZeroShot(
-        accuracy=accuracy_by_language(found, tables),
+        accuracy=scores.accuracy,
+        macro_f1=scores.macro_f1,
+        metric=metric,
         source_language=workload.source_language,
         dev_languages=workload.dev_languages,
         split=split,
-        generalized=evaluate_mixed(model, mixed, pad_id=workload.pad_id) if mixed else None,
+        generalized=(
+            evaluate_mixed(model, mixed, pad_id=workload.pad_id, metric=metric) if mixed else None
+        ),
     )
     return zero_shot, prediction_table(found, tables, workload.labels)
 
 
-def explain(error: Exception) -> str:
-    """Return why a training failed, in one line."""
-    if isinstance(error, DivergedError):
-        return f"diverged: {error}"
-    kind = "out of memory" if _is_of_memory(error) else type(error).__name__
-    line = str(error).strip().partition("\n")[0]
-    return f"{kind}: {line}"[:500]
+def _noisy_source(model: Any, workload: Workload) -> float:
+    """Return the source dev score with noise on the word embeddings.
+
+    It chooses nothing: `rxtune audit` asks how well it would have.
+    """
+    from rxtune.perturb import absolute_sigma
+    from rxtune.train.evaluate import evaluate_noisy
+
+    return evaluate_noisy(
+        model,
+        workload.dev[workload.source_language],
+        pad_id=workload.pad_id,
+        sigma=absolute_sigma(_NOISE, workload.unit, workload.width),
+        metric=workload.study.select.metric,
+    )
 
 
-def _is_of_memory(error: Exception) -> bool:
+def _failed(error: Exception) -> dict[str, Any]:
+    return {"kind": "failed", "failure": kind_of(error), "reason": explain(error)}
+
+
+def kind_of(error: Exception) -> Failure:
+    """Return what kind of failure a training ended with."""
     from rxtune.train.memory import is_out_of_memory
 
-    return isinstance(error, TrialOutOfMemoryError) or is_out_of_memory(error)
+    if isinstance(error, DivergedError):
+        return Failure.DIVERGED
+    if isinstance(error, TrialOutOfMemoryError) or is_out_of_memory(error):
+        return Failure.OUT_OF_MEMORY
+    return Failure.ERROR
+
+
+def explain(error: Exception) -> str:
+    """Return why a training failed, in one line."""
+    failure = kind_of(error)
+    kind = type(error).__name__ if failure is Failure.ERROR else failure.value
+    line = str(error).strip().partition("\n")[0]
+    return f"{kind}: {line}"[:500]
 
 
 def parse(message: str) -> dict[str, Any]:
     """Return a worker's message with its records rebuilt."""
     content: dict[str, Any] = json.loads(message)
+    if "failure" in content:
+        content["failure"] = Failure(content["failure"])
     if "evaluation" in content:
         content["evaluation"] = Evaluation.from_json(content["evaluation"])
     if "zero_shot" in content:

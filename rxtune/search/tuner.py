@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 import time
@@ -11,10 +12,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from rxtune.config import Study
 from rxtune.errors import AllTrialsFailedError
-from rxtune.results import TrialState
+from rxtune.results import Failure, TrialState
+from rxtune.search.budgets import Limits
 from rxtune.search.cluster import (
     Capacity,
     measure_capacity,
@@ -23,25 +27,23 @@ from rxtune.search.cluster import (
 )
 from rxtune.search.decisions import SearchStudy
 from rxtune.search.director import Director
+from rxtune.search.disk import disk_need
 from rxtune.search.models import ModelStore
 from rxtune.search.plan import Plan
 from rxtune.search.run_folder import RunPlaces, storage_of
 from rxtune.search.tracking import describe_end, describe_start
-from rxtune.search.views import Conclude, SearchResult, SearchView, Watch
+from rxtune.search.views import Conclude, EndedBy, SearchResult, SearchView, Watch
 from rxtune.search.workload import Workload, prepare
-from rxtune.storage import require_writable
+from rxtune.storage import local_bytes_below, require_writable
 from rxtune.track import Tracker, resolve_uri
 from rxtune.track.store import connect
-
-RETRIES = 2
-"""How often a trial whose worker is lost is given to another one."""
 
 
 def run_search(plan: Plan, *, watch: Watch, conclude: Conclude) -> SearchResult:
     """Run or resume a search and return its result.
 
     Args:
-        plan: from `make_plan`.
+        plan: from `make_plan`; its folder is held.
         watch: entered when the first trial starts and left after the last one.
         conclude: what MLflow shows of the whole search.
 
@@ -67,9 +69,16 @@ def run_search(plan: Plan, *, watch: Watch, conclude: Conclude) -> SearchResult:
 def _reopen(plan: Plan) -> SearchStudy:
     plan.folder.places().require_same(plan.options)
     decisions = SearchStudy.open(plan.folder.journal)
-    if plan.study.search.trials > decisions.trials_total:
-        decisions.extend(plan.study.search.trials)
+    # What is asked for first: a crash before the journal's line then loses nothing of it.
+    _rewrite(plan.folder.study, plan.study.to_yaml())
+    decisions.extend(plan.study.search)
     return decisions
+
+
+def _rewrite(path: Path, text: str) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
 
 
 @contextmanager
@@ -96,12 +105,17 @@ def _run(
     watch: Watch,
     conclude: Conclude,
 ) -> SearchResult:
-    models = ModelStore(places.storage, plan.folder.best)
+    models = ModelStore(places.storage, plan.folder.best, plan.study.search.keep)
+    if decisions is None:  # before MLflow has a run: a start killed in between finds it again
+        plan.folder.create(plan.study.to_yaml(), places)
     with ExitStack() as stack:
         tracker = stack.enter_context(_tracking(plan, places))
         if decisions is None:
-            plan.folder.create(plan.study.to_yaml(), places)
-            decisions = stack.enter_context(SearchStudy.create(plan.folder.journal, plan.study))
+            decisions = stack.enter_context(
+                SearchStudy.create(plan.folder.journal, plan.study, warm_start=plan.warm_start)
+            )
+        view = _view(plan, decisions, workload, capacity, tracker.uri)
+        view = _with_disk(view, workload, places.storage)
         director = Director(
             decisions=decisions,
             tracker=tracker,
@@ -111,16 +125,20 @@ def _run(
             threads=capacity.threads,
             device=capacity.device,
             failures=plan.folder.failures,
+            limits=view.limits,
+            elapsed=lambda: time.monotonic() - view.began,
+            shares_device=_shares_device(capacity),
         )
-        view = _view(plan, decisions, workload, capacity, tracker.uri)
         describe_start(tracker, view, workload)
         director.make_up()
         with _telling_of_errors(tracker), _listening_to_signals(director), watch(view):
             _tune(director, workload, capacity, models)
-        director.end_running()
+            director.end_running()  # in here, so that who watches sees what was cut off
         models.tidy()
         result = _result(view, director, models)
-        describe_end(tracker, _state(director, result), conclude(result))
+        conclusion = conclude(result)
+        tags = {**conclusion.tags, "ended_by": result.ended_by}
+        describe_end(tracker, _state(director, result), replace(conclusion, tags=tags))
         _require_a_result(director, result)
         tracker.close()
         return replace(result, problems=tuple(tracker.problems))
@@ -155,21 +173,39 @@ def _result(view: SearchView, director: Director, models: ModelStore) -> SearchR
     return SearchResult(
         view=view,
         records=tuple(view.records()),
-        interrupted=director.interrupted,
+        ended_by=_ended_by(director, view),
+        ending=director.ending,
+        exhausted=director.exhausted,
+        cut=director.cut,
         seconds=time.monotonic() - view.began,
         best_model=models.best if models.crowned is not None else None,
+        disk_peak=models.disk_peak,
         problems=(),
     )
+
+
+def _ended_by(director: Director, view: SearchView) -> EndedBy:
+    ended = [r for r in view.records() if r.failure is not Failure.INTERRUPTED]
+    if director.interrupted:
+        return "interrupt"
+    if director.hopeless is not None:
+        return "failures"
+    if len(ended) >= view.study.search.trials:
+        return "trials"  # a limit that was reached with the last of them has cost nothing
+    if director.ending is not None:
+        return director.ending.by
+    return "trials" if director.exhausted is None else "space"
 
 
 def _new_places(plan: Plan) -> RunPlaces:
     storage = plan.options.storage
     return RunPlaces(
-        search_id=f"{plan.options.name}-{uuid.uuid4().hex[:12]}",
+        search_id=plan.folder.left_id() or f"{plan.options.name}-{uuid.uuid4().hex[:12]}",
         tracking_uri=resolve_uri(plan.options.tracking_uri),
         storage=storage_of(storage, plan.options.name)
         if storage
         else str(plan.folder.checkpoints),
+        inputs=plan.inputs,
     )
 
 
@@ -186,11 +222,41 @@ def _view(
         folder=plan.folder.path,
         tracking_uri=uri,
         forecast=3.0 * workload.train.num_rows * workload.epochs,
-        dev_examples=sum(workload.dev[lang].num_rows for lang in plan.dev_languages),
+        dev_examples=workload.score_examples,
         records=decisions.records,
         began=time.monotonic(),
         recovered=decisions.recovered,
+        limits=Limits(
+            search=decisions.study.search,
+            objectives=decisions.study.select.objective,
+            evaluations=decisions.study.stopping.evaluations,
+            devices=capacity.gpus_per_trial or capacity.cpus_per_trial or 1.0,
+            examples=workload.score_examples,
+        ),
+        notes=_notes(decisions.study, capacity),
     )
+
+
+def _with_disk(view: SearchView, workload: Workload, place: str) -> SearchView:
+    """Return the view with what the search needs on disk, and what of that has no room."""
+    need = disk_need(workload, view.capacity.workers)
+    notes = need.shortages(view.folder, place, held=local_bytes_below(view.folder))
+    return replace(view, disk_forecast=need.peak_bytes, notes=(*view.notes, *notes))
+
+
+def _notes(study: Study, capacity: Capacity) -> tuple[str, ...]:
+    """Return what to know about the space on these devices."""
+    from rxtune.train.precision import note_on_radii
+
+    radii = note_on_radii(study.space, study.train.precision, capacity.device)
+    return () if radii is None else (radii,)
+
+
+def _shares_device(capacity: Capacity) -> bool:
+    """Return whether a trial's device holds the memory of other trials, too."""
+    if capacity.gpus_per_trial > 0:
+        return capacity.gpus_per_trial < 1
+    return capacity.workers > 1
 
 
 def _tune(director: Director, workload: Workload, capacity: Capacity, models: ModelStore) -> None:
@@ -206,6 +272,8 @@ def _tune(director: Director, workload: Workload, capacity: Capacity, models: Mo
     )
     with models.ray_folder() as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        # It names trials whose worker was lost as not complete, though they went on elsewhere.
+        logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
         tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
@@ -220,7 +288,7 @@ def _tune(director: Director, workload: Workload, capacity: Capacity, models: Mo
                 storage_path=scratch,
                 stop=StopWhenTold(director),
                 verbose=0,
-                failure_config=tune.FailureConfig(max_failures=RETRIES),
+                failure_config=tune.FailureConfig(max_failures=0),  # the director decides
                 callbacks=[],
             ),
         ).fit()
@@ -262,6 +330,12 @@ def _require_a_result(director: Director, result: SearchResult) -> None:
     finished = any(record.state is TrialState.FINISHED for record in result.records)
     if finished or result.interrupted:
         return
+    if director.ending is not None:
+        raise AllTrialsFailedError(
+            f"{result.view.name}: no trial ran to its end before the {director.ending.what} was"
+            f" used up; go on with a larger one: `rxtune search --name {result.view.name} --resume"
+            f" --{director.ending.by.replace('_', '-')} …`"
+        )
     failed = [r for r in result.records if r.state is TrialState.FAILED]
     why = director.hopeless or f"{len(failed)} of {len(result.records)} trials failed"
     raise AllTrialsFailedError(

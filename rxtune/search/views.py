@@ -6,11 +6,18 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rxtune.config import Study
 from rxtune.data.task import Task
 from rxtune.results import TrialRecord
+from rxtune.search.budgets import Ending, Limits
 from rxtune.search.cluster import Capacity
+
+EndedBy = Literal[
+    "trials", "space", "time_budget", "compute_budget", "plateau", "interrupt", "failures"
+]
+"""What ended a search: MLflow's tag `ended_by`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +41,12 @@ class SearchView:
     """`time.monotonic()` at the start of the first trial."""
     recovered: str | None
     """What a crash had left half-written, if anything."""
+    limits: Limits
+    """What may end the search before its trials are used up."""
+    disk_forecast: int = 0
+    """What it needs on disk at its peak, in bytes."""
+    notes: tuple[str, ...] = ()
+    """What to doubt before it starts, one line each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +55,26 @@ class SearchResult:
 
     view: SearchView
     records: tuple[TrialRecord, ...]
-    interrupted: bool
+    ended_by: EndedBy
+    """What ended it; `trials`: all that were asked for have run."""
+    ending: Ending | None
+    """The first limit that was reached, if any was."""
+    exhausted: str | None
+    """Why there was nothing more to try, if there was not."""
+    cut: int
+    """Trials that the end has cut off in this call."""
     seconds: float
     """Wall time of the trials, without Ray's start and end."""
     best_model: Path | None
     problems: tuple[str, ...]
     """What MLflow did not take."""
+    disk_peak: int = 0
+    """The most it was seen to hold on disk since this call's start, in bytes."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody ended the search by a signal."""
+        return self.ended_by == "interrupt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from rxtune.data.training import (
 from rxtune.errors import StudyError
 from rxtune.perturb import measure_unit
 from rxtune.search.encoders import EMBEDDED, find_encoder
+from rxtune.search.objectives import evaluated_languages, measure
 from rxtune.search.substitutes import read_substitutes, require_known_words
 from rxtune.train import (
     EncoderWeights,
@@ -91,6 +92,7 @@ class Workload:
         return self._resolve(configuration, choose_precision(self.study.train.precision, device))
 
     def _resolve(self, configuration: Configuration, precision: Precision) -> TrainSettings:
+        is_by_cost = self.study.stopping.unit == "compute"
         return resolve(
             configuration,
             units=self.study.units,
@@ -106,6 +108,7 @@ class Workload:
             accumulation=self.study.train.accumulation,
             context_unit=self.context_unit,
             context_width=self.context_width,
+            plain_examples=self.train.num_rows if is_by_cost else None,
         )
 
     def model(self, seed: int) -> Any:
@@ -143,9 +146,38 @@ class Workload:
                 values["radius"] = settings.perturbation.radius
         return values
 
-    def aggregate(self, accuracy: Mapping[str, float]) -> float:
-        """Return what the search maximises: the mean accuracy over the dev languages."""
-        return sum(accuracy[language] for language in self.dev_languages) / len(self.dev_languages)
+    @property
+    def evaluated(self) -> dict[str, pa.Table]:
+        """The dev splits that are evaluated on the way, by language."""
+        languages = evaluated_languages(
+            self.study.select.objective,
+            dev_languages=self.dev_languages,
+            source_language=self.source_language,
+        )
+        return {language: self.dev[language] for language in languages}
+
+    @property
+    def score_examples(self) -> int:
+        """Examples behind a trial's value; of the worst language, as many as the smallest has."""
+        objective = self.study.select.objective[0]
+        languages = (self.source_language,) if objective == "source" else self.dev_languages
+        rows = [int(self.dev[language].num_rows) for language in languages]
+        return min(rows) if objective == "worst" else sum(rows)
+
+    def objectives(self, scores: Mapping[str, float], cost: float) -> tuple[float, ...]:
+        """Return what the search compares, its value first.
+
+        Args:
+            scores: In the study's metric, by language, of all that are `evaluated`.
+            cost: Forward passes of one example so far.
+        """
+        return measure(
+            self.study.select.objective,
+            scores,
+            cost,
+            dev_languages=self.dev_languages,
+            source_language=self.source_language,
+        )
 
 
 def prepare(study: Study, task: Task, dev_languages: tuple[str, ...], encoder: Path) -> Workload:
@@ -169,6 +201,7 @@ def prepare(study: Study, task: Task, dev_languages: tuple[str, ...], encoder: P
             longest=_max_length(study, task),
             has_token_types="token_type_ids" in train.column_names,
             sites=sites_of(study.space),
+            attention=study.train.attention,
         )
     text = _training_text(study, task, tokenizer) if tables else None
     if text is not None:

@@ -6,10 +6,11 @@ journal's records at any time: nothing doubles.
 
 # First, because MLflow reads these settings once, when it is imported.
 from rxtune.track import environment
+from rxtune.track.confirmed import Claim, log_confirmation
 from rxtune.track.provenance import git_commit, versions
 from rxtune.track.store import resolve_uri
 from rxtune.track.tracker import Tracker
 
 environment.hush()
 
-__all__ = ["Tracker", "git_commit", "resolve_uri", "versions"]
+__all__ = ["Claim", "Tracker", "git_commit", "log_confirmation", "resolve_uri", "versions"]

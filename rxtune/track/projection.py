@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from mlflow.entities import Metric
 
-from rxtune.results import Evaluation, TrialRecord, TrialState
+from rxtune.results import Evaluation, Failure, TrialRecord, ZeroShot
 
 SEARCH_TAG = "rxtune.search_id"
 TRIAL_TAG = "rxtune.trial"
@@ -33,7 +34,7 @@ def run_name(record: TrialRecord) -> str:
 
 def state_of(record: TrialRecord) -> str:
     """Return the state as MLflow shows it: `interrupted` is told apart from `failed`."""
-    if record.state is TrialState.FAILED and (record.reason or "").startswith("interrupted"):
+    if record.failure is Failure.INTERRUPTED:
         return "interrupted"
     return record.state.value
 
@@ -60,12 +61,19 @@ def _text(value: object) -> str:
 
 
 def tags(record: TrialRecord) -> dict[str, str]:
-    """Return the trial's tags; `reason` is empty rather than absent, so that it can be cleared."""
+    """Return the trial's tags.
+
+    `reason` and `failure`, its kind, are empty rather than absent, so that they can be cleared;
+    `losses` is how often the trial was given to another worker.
+    """
     zero_shot = record.zero_shot
     found = {
         "state": state_of(record),
         "reason": record.reason or "",
+        "failure": record.failure.value if record.failure else "",
     }
+    if record.losses:
+        found["losses"] = str(record.losses)
     if record.is_baseline:
         found["baseline"] = "true"
     if zero_shot is not None and zero_shot.worst_language is not None:
@@ -93,10 +101,18 @@ def evaluation_metrics(evaluation: Evaluation) -> list[Metric]:
     Updates, because a learning curve is read over training, and because all evaluations of a
     trial lie at equal distances on it. The cost is a metric of its own, which MLflow's charts
     accept as their x-axis, and which as a step would put PGD trials beside the others.
+
+    `dev_accuracy` is what the search maximises; it is `dev_macro_f1` where the study selects by
+    macro-F1, which then stands beside the accuracy of every language.
     """
     values = {
-        "dev_accuracy": evaluation.value,
-        **_by_language("dev_accuracy", evaluation.accuracy),
+        f"dev_{evaluation.metric}": evaluation.value,
+        **by_language("dev_accuracy", evaluation.accuracy),
+        **(
+            by_language("dev_macro_f1", evaluation.macro_f1)
+            if evaluation.metric == "macro_f1"
+            else {}
+        ),
         "train_loss": evaluation.train_loss,
         "forward_equivalents": evaluation.forward_equivalents,
     }
@@ -111,20 +127,42 @@ def _end_metrics(record: TrialRecord) -> list[Metric]:
     if record.started is not None:
         values["duration_seconds"] = record.ended - record.started
     if (zero_shot := record.zero_shot) is not None:
-        values |= _by_language("zero_shot", zero_shot.accuracy)
-        # MLflow shows every digit of a metric, and a mean has sixteen.
-        values["target_mean"] = round(zero_shot.target_mean, 6)
-        values["held_out_mean"] = round(zero_shot.held_out_mean, 6)
-        values["source_accuracy"] = zero_shot.source_accuracy
-        if zero_shot.worst_language is not None:
-            values["worst_language_accuracy"] = zero_shot.accuracy[zero_shot.worst_language]
-        if zero_shot.generalized_mean is not None:
-            values["generalized_mean"] = round(zero_shot.generalized_mean, 6)
+        values |= by_language("zero_shot", zero_shot.accuracy)
+        values |= by_language("zero_shot_macro_f1", zero_shot.macro_f1)
+        values |= result_metrics(zero_shot)
     updates = record.evaluations[-1].updates if record.evaluations else 0
     return _at(values, record.ended, updates)
 
 
-def _by_language(group: str, accuracy: Mapping[str, float]) -> dict[str, float]:
+def result_metrics(result: ZeroShot) -> dict[str, float]:
+    """Return the means of a result, NaN where there is no such language.
+
+    Accuracies have the same names in every study; where the study selects by macro-F1, the means
+    of macro-F1 stand beside them, and their names say so.
+    """
+    found = _means(replace(result, metric="accuracy"), "")
+    if result.metric == "macro_f1":
+        found |= _means(result, "_macro_f1")
+    if result.generalized_mean is not None:
+        suffix = "" if result.metric == "accuracy" else "_macro_f1"
+        found[f"generalized_mean{suffix}"] = result.generalized_mean
+    # MLflow shows every digit of a metric, and a mean has sixteen.
+    return {name: round(value, 6) for name, value in found.items()}
+
+
+def _means(result: ZeroShot, suffix: str) -> dict[str, float]:
+    score = suffix or "_accuracy"
+    found = {
+        f"target_mean{suffix}": result.target_mean,
+        f"held_out_mean{suffix}": result.held_out_mean,
+        f"source{score}": result.source_score,
+    }
+    if result.worst_language is not None:
+        found[f"worst_language{score}"] = result.scores[result.worst_language]
+    return found
+
+
+def by_language(group: str, accuracy: Mapping[str, float]) -> dict[str, float]:
     """Name metrics `group/language`: MLflow's charts make a section of what is before the `/`."""
     return {f"{group}/{_UNNAMEABLE.sub('_', lang)}": value for lang, value in accuracy.items()}
 

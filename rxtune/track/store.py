@@ -72,7 +72,7 @@ def connect(uri: str, experiment: str) -> tuple[MlflowClient, str]:
     if uri.startswith(_SQLITE):
         with _alone_in(_database_file(uri).parent, uri):
             _check_sqlite(uri)
-            return within(STORE_SECONDS, uri, lambda: _open(uri, experiment))
+            return within(STORE_SECONDS, uri, lambda: _open_sqlite(uri, experiment))
     if uri.startswith(("http://", "https://")):
         with overridden(_FIRST_CALL):
             within(
@@ -114,6 +114,22 @@ def within(seconds: float, uri: str, call: Callable[[], Result]) -> Result:
         f"MLflow at {uri}: {what}; start the server, correct --tracking-uri, or leave it out "
         f"to use {DEFAULT_URI}"
     ) from error
+
+
+def _open_sqlite(uri: str, experiment: str) -> tuple[MlflowClient, str]:
+    """Open a database; a new one appears under its name only when all of its tables are there.
+
+    MLflow makes them in some hundred steps, and a database that a kill has left in the middle of
+    them is refused for good.
+    """
+    path = _database_file(uri)
+    if not path.exists() or path.stat().st_size == 0:
+        fresh = path.with_name(f"{path.name}.new")
+        for left in (fresh, path.with_name(f"{fresh.name}-journal")):  # by a kill
+            left.unlink(missing_ok=True)
+        MlflowClient(tracking_uri=f"{_SQLITE}{fresh}").get_experiment_by_name(experiment)
+        fresh.replace(path)
+    return _open(uri, experiment)
 
 
 def _open(uri: str, experiment: str) -> tuple[MlflowClient, str]:

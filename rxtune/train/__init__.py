@@ -3,6 +3,7 @@
 from rxtune.train.encoder import (
     EncoderWeights,
     build_model,
+    classifier_bytes,
     default_learning_rate,
     load_encoder,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "build_model",
     "check_encoder",
     "choose_precision",
+    "classifier_bytes",
     "clean_input",
     "context_width",
     "default_learning_rate",

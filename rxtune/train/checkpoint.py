@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ from rxtune.train.settings import TrainSettings
 
 FILE_NAME = "checkpoint.safetensors"
 FORMAT = 1
+_UNFINISHED = ".new"
 
 
 @dataclass(slots=True)
@@ -48,7 +50,9 @@ def save_checkpoint(
     """Write everything a resume needs, in place of the folder's last checkpoint.
 
     The old checkpoint stays until the new one is whole: on a disk the new one is written under
-    another name, brought to disk and then renamed; an object store shows no half of a file.
+    another name, brought to disk and then renamed; an object store shows no half of a file. The
+    other name is this call's own: a worker whose driver was killed lives on for seconds, and may
+    write at the same time as the one that took its trial over.
 
     Args:
         folder: Path or URI (see `storage.open_place`); made if missing.
@@ -60,6 +64,9 @@ def save_checkpoint(
 
     Returns:
         The path or URI of the file.
+
+    Raises:
+        DiskFullError: There is no room; the last checkpoint is still there.
     """
     tensors = {
         **{f"model.{name}": tensor for name, tensor in _model_tensors(model).items()},
@@ -75,9 +82,11 @@ def save_checkpoint(
         "settings": settings.to_json(),
     }
     filesystem, path = storage.open_place(folder)
-    storage.make_folder(filesystem, path)
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    _write_whole(filesystem, path, contiguous, {"rxtune": json.dumps(facts)})
+    needed = sum(tensor.nbytes for tensor in contiguous.values())
+    with storage.telling_of_full_disk(folder, "a checkpoint", needed):
+        storage.make_folder(filesystem, path)
+        _write_whole(filesystem, path, contiguous, {"rxtune": json.dumps(facts)})
     return storage.join(folder, FILE_NAME)
 
 
@@ -89,6 +98,8 @@ def load_checkpoint(
     settings: TrainSettings,
 ) -> TrainingState | None:
     """Set model, optimiser and random states to where a run stopped.
+
+    Whoever loads takes the run over: what earlier writers left unfinished is deleted.
 
     Args:
         folder: Path or URI, as given to `save_checkpoint`.
@@ -105,6 +116,7 @@ def load_checkpoint(
     """
     filesystem, path = storage.open_place(folder)
     target = f"{path}/{FILE_NAME}"
+    _delete_unfinished(filesystem, path)
     if filesystem.get_file_info(target).type != fs.FileType.File:
         return None
     with _local_copy(filesystem, target) as local:
@@ -126,23 +138,47 @@ def _write_whole(
 ) -> None:
     """Write the file so that it appears under its name only when all of it is there."""
     target = f"{folder}/{FILE_NAME}"
-    if isinstance(filesystem, fs.LocalFileSystem):
-        save_file(tensors, f"{target}.new", metadata)
-        _bring_to_disk(f"{target}.new")
-        filesystem.move(f"{target}.new", target)
-        _bring_to_disk(folder)  # the rename itself
+    if storage.is_object_store(filesystem):
+        _upload(filesystem, target, tensors, metadata)
         return
-    first = target if storage.is_object_store(filesystem) else f"{target}.new"
+    unfinished = f"{target}.{uuid.uuid4().hex}{_UNFINISHED}"
+    is_local = isinstance(filesystem, fs.LocalFileSystem)
+    try:
+        if is_local:
+            save_file(tensors, unfinished, metadata)
+            _bring_to_disk(unfinished)
+        else:
+            _upload(filesystem, unfinished, tensors, metadata)
+        filesystem.move(unfinished, target)
+    except BaseException:
+        with suppress(OSError):  # nobody else would, where the disk is full
+            filesystem.delete_file(unfinished)
+        raise
+    if is_local:
+        _bring_to_disk(folder)  # the rename itself
+
+
+def _upload(
+    filesystem: fs.FileSystem, target: str, tensors: dict[str, Tensor], metadata: dict[str, str]
+) -> None:
     with tempfile.TemporaryDirectory() as local:
-        save_file(tensors, f"{local}/{FILE_NAME}", metadata)
+        with storage.telling_of_full_disk(local, "a checkpoint on its way to the storage"):
+            save_file(tensors, f"{local}/{FILE_NAME}", metadata)
         fs.copy_files(
             f"{local}/{FILE_NAME}",
-            first,
+            target,
             source_filesystem=fs.LocalFileSystem(),
             destination_filesystem=filesystem,
         )
-    if first != target:
-        filesystem.move(first, target)
+
+
+def _delete_unfinished(filesystem: fs.FileSystem, folder: str) -> None:
+    """Delete what killed writers left; one that still lives fails, and nobody waits for it."""
+    found = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+    for info in found:
+        if info.base_name.startswith(FILE_NAME) and info.base_name.endswith(_UNFINISHED):
+            with suppress(OSError):  # its writer was faster
+                filesystem.delete_file(info.path)
 
 
 def _model_tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -112,6 +112,13 @@ def build_model(
     return model
 
 
+def classifier_bytes(weights: EncoderWeights, labels: tuple[str, ...]) -> int:
+    """Return the size of a saved classifier on this encoder, in bytes; builds none."""
+    model = _empty_model(weights.config, labels)
+    tied = {id(tensor): tensor for tensor in model.state_dict(keep_vars=True).values()}
+    return sum(tensor.nbytes for tensor in tied.values())
+
+
 def default_learning_rate(config: PreTrainedConfig) -> float:
     """Return the encoder's own learning rate: its config's `rxtune` entry, else 2e-5."""
     own: Mapping[str, float] = getattr(config, "rxtune", None) or {}

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from transformers import PreTrainedModel
 
-from rxtune.data.order import count_updates
+from rxtune.config.select import Metric
 from rxtune.data.training import PlainData, TrainingData
 from rxtune.errors import DivergedError, StudyError
 from rxtune.results import Evaluation
@@ -20,9 +22,13 @@ from rxtune.train.batches import TrainingBatches, to_device
 from rxtune.train.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from rxtune.train.cpu import fast_on_cpu
 from rxtune.train.encoder import enable_gradient_checkpointing
-from rxtune.train.evaluate import evaluate
+from rxtune.train.evaluate import predict_by_language
+from rxtune.train.scores import Scores, count_scores
 from rxtune.train.settings import TrainSettings
 from rxtune.train.step import robust_step
+
+Objectives = Callable[[Mapping[str, float], float], tuple[float, ...]]
+"""Scores by language, and the cost so far in forward passes of one example -> what is compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +41,8 @@ class FineTuned:
     """Wall time, evaluations included, over all parts of a resumed run."""
     updates: int
     evaluations: tuple[Evaluation, ...]
+    predictions: Mapping[str, NDArray[np.int64]]
+    """Language -> class ids (N,) of the last evaluation, which the model would give again."""
 
 
 def fine_tune(
@@ -45,7 +53,8 @@ def fine_tune(
     *,
     pad_id: int,
     on_evaluation: Callable[[Evaluation], None],
-    aggregate: Callable[[Mapping[str, float]], float],
+    objectives: Objectives,
+    metric: Metric = "accuracy",
     checkpoint_folder: str | None = None,
     resume: bool = True,
     device: torch.device | str = "cpu",
@@ -63,7 +72,8 @@ def fine_tune(
         settings: How to train.
         pad_id: Token id of padding.
         on_evaluation: Called with every evaluation; what it raises ends the run.
-        aggregate: Makes the evaluation's value from the accuracy by language.
+        objectives: Makes of an evaluation what is compared; the first is its value.
+        metric: Of the scores that `objectives` is given.
         checkpoint_folder: Path or URI where the run keeps its one checkpoint; None: nowhere.
         resume: Whether to go on from a checkpoint that lies there.
         device: Where to train.
@@ -82,18 +92,23 @@ def fine_tune(
         evaluations = run.state.evaluations
         for evaluation in evaluations:
             on_evaluation(evaluation)
+        found = None
         for stop in stops[len(evaluations) :]:
             train_loss = run.train_until(stop)
-            accuracy = evaluate(model, dev_tables, pad_id=pad_id)
-            evaluations.append(run.record(accuracy, aggregate(accuracy), train_loss))
+            found = predict_by_language(model, dev_tables, pad_id=pad_id)
+            scores = count_scores(found, dev_tables)
+            evaluations.append(run.record(scores, metric, objectives, train_loss))
             if checkpoint_folder is not None:
                 run.save(checkpoint_folder)
             on_evaluation(evaluations[-1])
+        if found is None:  # all evaluations were told by an earlier part of the run
+            found = predict_by_language(model, dev_tables, pad_id=pad_id)
     return FineTuned(
         forward_equivalents=run.state.forward_equivalents,
         seconds=run.seconds,
         updates=run.state.updates,
         evaluations=tuple(evaluations),
+        predictions=found,
     )
 
 
@@ -115,7 +130,7 @@ class _Run:
         self.model, self.settings, self.device = model, settings, device
         size = settings.batch_size
         self.batches = TrainingBatches(data, pad_id=pad_id, batch_size=size, seed=settings.seed)
-        self.total = count_updates(data.examples, batch_size=size, epochs=settings.epochs)
+        self.total = settings.updates_of(data.examples)
         self.optimiser = torch.optim.AdamW(
             model.parameters(),
             lr=settings.learning_rate,
@@ -152,13 +167,19 @@ class _Run:
         """Wall time so far, earlier parts of the run included."""
         return self.state.seconds_before + time.perf_counter() - self.began
 
-    def record(self, accuracy: dict[str, float], value: float, train_loss: float) -> Evaluation:
+    def record(
+        self, scores: Scores, metric: Metric, objectives: Objectives, train_loss: float
+    ) -> Evaluation:
         """Return the evaluation that was made just now."""
+        compared = objectives(scores.by(metric), self.state.forward_equivalents)
         return Evaluation(
             number=len(self.state.evaluations) + 1,
             updates=self.state.updates,
-            value=value,
-            accuracy=accuracy,
+            value=compared[0],
+            accuracy=scores.accuracy,
+            macro_f1=scores.macro_f1,
+            metric=metric,
+            objectives=compared if len(compared) > 1 else (),
             train_loss=train_loss,
             forward_equivalents=self.state.forward_equivalents,
             seconds=self.seconds,

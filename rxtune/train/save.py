@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
+from pathlib import Path
 
 from pyarrow import fs
 from transformers import PreTrainedModel
@@ -15,17 +17,41 @@ def save_model(model: PreTrainedModel, folder: str) -> None:
     """Write config and safetensors weights to a folder, given as a path or a URI.
 
     Raises:
+        DiskFullError: there is no room; nothing is left in the folder.
         OSError: the folder cannot be written.
     """
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    files, path = storage.open_place(folder)
+    needed = sum(tensor.nbytes for tensor in model.state_dict().values())
+    with storage.telling_of_full_disk(folder, "a model", needed):
+        try:
+            _save(model, files, path)
+        except BaseException:
+            with suppress(OSError):  # half a model is none, and takes room
+                storage.delete_folder(files, path)
+            raise
+
+
+def _save(model: PreTrainedModel, files: fs.FileSystem, path: str) -> None:
+    storage.make_folder(files, path)
+    if isinstance(files, fs.LocalFileSystem):
+        model.save_pretrained(path)
+        _as_readable_as_others(Path(path))
+        return
     # Written locally first: `save_pretrained` knows no remote file systems.
     with tempfile.TemporaryDirectory() as local:
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        model.save_pretrained(local)
-        files, path = storage.open_place(folder)
-        storage.make_folder(files, path)
+        with storage.telling_of_full_disk(local, "a model on its way to the storage"):
+            model.save_pretrained(local)
         fs.copy_files(
             local,
             path,
             source_filesystem=fs.LocalFileSystem(),
             destination_filesystem=files,
         )
+
+
+def _as_readable_as_others(folder: Path) -> None:
+    """Give the weights the mode that new files have here: safetensors lets only the owner read."""
+    mode = (folder / "config.json").stat().st_mode
+    for path in folder.glob("*.safetensors"):
+        path.chmod(mode)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from rxtune.config.configuration import SITES, Configuration, Method, Site
+from rxtune.data.order import count_updates
 from rxtune.errors import StudyError
 from rxtune.perturb import Perturbation, absolute_radius, absolute_sigma
+from rxtune.train.fidelity import updates_at_cost_of_plain
 
 Precision = Literal["fp32", "bf16"]
 Objective = Literal["weighted", "freelb", "r3f"]
@@ -18,6 +20,8 @@ Objective = Literal["weighted", "freelb", "r3f"]
 _OBJECTIVES: Mapping[Method, Objective] = {"freelb": "freelb", "r3f": "r3f"}
 """By method, where it is not `weighted`."""
 
+PLAIN_COST = 3.0
+"""Of an example of plain fine-tuning: forward 1, backward to inputs 1, to weights 1."""
 SMALLEST_BF16_RADIUS = 0.03
 """Relative radius below which bf16 loses the effect of delta on the logits (off by 22 % there)."""
 
@@ -32,8 +36,11 @@ class TrainSettings:
     """Passes over the training data; a fraction ends inside a pass."""
     batch_size: int
     """Examples per update."""
+    updates: int | None = None
+    """Optimiser updates of the run, whatever the epochs; None: as many as these make."""
     evaluations: int
-    """Evaluations at equal shares of the updates, the last one at the end."""
+    """Evaluations at equal shares of the updates, the last one at the end. All updates of a run
+    cost the same, so they are equal shares of its cost, too, up to the rounding of an update."""
     seed: int
     """Seed of order, dropout and noise (the head's is given to `build_model`)."""
     perturbation: Perturbation | None = None
@@ -63,6 +70,8 @@ class TrainSettings:
         """Refuse what cannot be trained with."""
         for name in ("learning_rate", "epochs", "batch_size", "evaluations", "clip_norm"):
             _require(name, getattr(self, name), "> 0", getattr(self, name) > 0)
+        if self.updates is not None:
+            _require("updates", self.updates, ">= 1", self.updates >= 1)
         for name in ("samples", "accumulation"):
             _require(name, getattr(self, name), ">= 1", getattr(self, name) >= 1)
         for name in ("weight_decay", "consistency_weight"):
@@ -94,13 +103,23 @@ class TrainSettings:
         not counted (two matrices against the encoder's dozens).
         """
         if not self.is_robust or self.perturbation is None or self.site == "context":
-            return 3.0
+            return PLAIN_COST
         if self.objective == "freelb":
-            return 3.0 * self.perturbation.pgd_steps
+            return PLAIN_COST * self.perturbation.pgd_steps
         inner = 2.0 * self.perturbation.pgd_steps if self.perturbation.is_adversarial else 0.0
         if self.objective == "r3f":
             return 6.0 + inner
         return self.samples * (3.0 + inner) + (3.0 if self.clean_weight > 0 else 0.0)
+
+    def updates_of(self, examples: int) -> int:
+        """Return the number of optimiser updates of the run.
+
+        Args:
+            examples: Of an epoch.
+        """
+        if self.updates is not None:
+            return self.updates
+        return count_updates(examples, batch_size=self.batch_size, epochs=self.epochs)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict, equal for equal settings."""
@@ -123,6 +142,7 @@ def resolve(
     accumulation: int = 1,
     context_unit: float | None = None,
     context_width: int | None = None,
+    plain_examples: int | None = None,
 ) -> TrainSettings:
     """Return the absolute settings of a configuration.
 
@@ -144,6 +164,8 @@ def resolve(
         accumulation: Parts in which an update's examples go through the model.
         context_unit: m of the contextual vectors (`measure_context_unit`), for `site: context`.
         context_width: Their width H.
+        plain_examples: Rows of the training data, where the run is to cost what plain fine-tuning
+            with the task's defaults costs; None: it has the updates that its epochs make.
 
     Raises:
         StudyError: A value cannot be trained with, or the unit of its site is not known.
@@ -155,7 +177,7 @@ def resolve(
     perturbation = _perturbation(configuration, units, unit, width)
     _warn_of_coarse_precision(perturbation, precision, unit, width)
     factor = learning_rate if units == "relative" else 1.0
-    return TrainSettings(
+    settings = TrainSettings(
         learning_rate=configuration.learning_rate * factor,
         epochs=epochs if configuration.epochs is None else configuration.epochs,
         batch_size=batch_size if configuration.batch_size is None else configuration.batch_size,
@@ -171,6 +193,26 @@ def resolve(
         gradient_checkpointing=gradient_checkpointing,
         accumulation=accumulation,
     )
+    if plain_examples is None:
+        return settings
+    return _at_cost_of_plain(settings, chosen.get("copies", 0), plain_examples, epochs, batch_size)
+
+
+def _at_cost_of_plain(
+    settings: TrainSettings, copies: int, examples: int, epochs: float, batch_size: int
+) -> TrainSettings:
+    """Return the settings with as many updates as cost what the task's defaults cost."""
+    updates = updates_at_cost_of_plain(
+        plain_examples=examples,
+        plain_batch_size=batch_size,
+        epochs=epochs,
+        examples=examples * (1 + copies),
+        batch_size=settings.batch_size,
+        cost=settings.forward_equivalents_per_example / PLAIN_COST,
+        evaluations=settings.evaluations,
+        seed=settings.seed,
+    )
+    return replace(settings, updates=updates)
 
 
 def _require_measured(unit: float | None, width: int | None) -> tuple[float, int]:

@@ -103,6 +103,7 @@ def view(folder: Path) -> Callable[..., Any]:
     """Return a function that makes what a spectator sees of a search with these trials."""
     from rxtune.config import load_study
     from rxtune.data.catalogue import TASKS
+    from rxtune.search.budgets import Limits
     from rxtune.search.cluster import Capacity
     from rxtune.search.views import SearchView
 
@@ -124,6 +125,8 @@ def view(folder: Path) -> Callable[..., Any]:
             "began": 0.0,
             "recovered": None,
         }
-        return SearchView(**{**fields, **changes})
+        fields |= changes
+        limits = Limits(search=fields["study"].search, evaluations=6, examples=1000)
+        return SearchView(**{"limits": limits, **fields})
 
     return make

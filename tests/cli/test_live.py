@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from rich.console import Console
 from rxtune.cli import live
 from rxtune.cli.live import best_of, describe, seconds_left, watching
 from rxtune.config import Configuration
+from rxtune.results import Failure, Replicate
 
 Make = Callable[..., Any]
 ROBUST = Configuration(method="rs_rp", sigma=0.8, learning_rate=1.5)
@@ -36,11 +38,11 @@ def test_each_trial_that_ends_while_one_looks_gets_one_line(
     lines = console.export_text().splitlines()
     assert len(lines) <= 3  # trial 0 had ended before, unless the spectator came late
     assert (
-        "trial 1 rs_rp lr 1.5 sigma 0.8: stopped after 1/6, dev 40.0; best 50.0 (trial 0)"
+        "2/6  trial 1 rs_rp lr 1.5 sigma 0.8: stopped after 1/6, dev 40.0; best 50.0 (trial 0)"
         in (lines[-2])
     )
     assert lines[-1].endswith(
-        "trial 2 standard lr 1: failed (diverged: loss is nan) after 1/6, dev 30.0;"
+        "3/6  trial 2 standard lr 1: failed (diverged: loss is nan) after 1/6, dev 30.0;"
         " best 50.0 (trial 0)"
     )
 
@@ -90,7 +92,7 @@ def test_a_low_terminal_keeps_the_running_the_best_and_the_baseline(
     trials = [record(number, "finished", 0.5 if number != 7 else 0.9) for number in range(30)]
     trials.append(record(30, "running"))
     console = Console(record=True, width=120, force_terminal=False)
-    console.print(live._screen(view(*trials), height=10))
+    console.print(live._screen(view(*trials, began=time.monotonic()), height=10))
     lines = console.export_text().splitlines()
     assert len(lines) <= 10
     assert [line.split()[0] for line in lines[1:-2]] == ["0", "7", "27", "28", "29", "30"]
@@ -123,3 +125,95 @@ def test_a_trial_is_described_by_what_its_method_reads(record: Make) -> None:
     words = Configuration(method="rs_da", replace_probability=0.5)
     assert describe(record(0, "running", configuration=words)) == "rs_da lr 1 q 0.5"
     assert describe(record(0, "running")) == "standard lr 1"
+
+
+def study_with(view: Make, **limits: Any) -> Any:
+    study = view().study
+    search = type(study.search)(**{**study.search.model_dump(mode="json"), **limits})
+    return study.model_copy(update={"search": search})
+
+
+def test_a_trial_that_broke_off_and_one_that_was_cut_off_are_told_as_such(
+    console: Console, view: Make, record: Make
+) -> None:
+    records = [record(0, "running"), record(1, "running")]
+    with watching(view(records=lambda: list(records), began=time.monotonic())):
+        records[0] = record(0, "running", losses=1)
+        why = "ended: the time budget of 2h is used up"
+        records[1] = record(1, "failed", failure=Failure.INTERRUPTED, reason=why)
+    lines = console.export_text().splitlines()
+    on = "broke off (time 1), goes on from its last checkpoint on another worker"
+    assert lines[0].endswith(f"0/6  trial 0 standard lr 1: {on}")
+    assert f"0/6  trial 1 standard lr 1: cut off ({why}) after 1/6, dev 50.0" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"failure": Failure.DIVERGED}, "diverged"),
+        ({"failure": Failure.OUT_OF_MEMORY}, "out of memory"),
+        ({"failure": Failure.WORKER_LOST}, "worker lost"),
+        ({"failure": Failure.INTERRUPTED}, "cut off"),
+        ({"failure": Failure.ERROR}, "failed"),
+        ({}, "failed"),
+    ],
+)
+def test_the_table_names_the_kind_of_a_failure(
+    record: Make, changes: dict[str, Any], word: str
+) -> None:
+    assert live._state(record(1, "failed", **changes)) == word
+    assert live._state(record(1, "running", losses=2)) == "running, 2 lost"
+
+
+def test_a_score_over_several_seeds_says_how_many(record: Make) -> None:
+    result = record(0, "finished").zero_shot
+    seeds = tuple(Replicate(seed=s, value=0.4 + s / 10, zero_shot=result) for s in range(3))
+    assert live._dev(record(0, "finished", replicates=seeds)) == "50.0 ×3"
+
+
+def test_the_status_counts_failures_by_kind_and_shows_how_far_the_budgets_are(
+    view: Make, record: Make
+) -> None:
+    trials = [
+        record(0, "finished"),
+        record(1, "failed", failure=Failure.DIVERGED),
+        record(2, "failed", failure=Failure.DIVERGED),
+        record(3, "failed", failure=Failure.OUT_OF_MEMORY),
+        record(4, "failed", failure=Failure.INTERRUPTED),
+    ]  # 100 forward passes each
+    study = study_with(view, time_budget="2h", compute_budget=2000)
+    status = live._status(view(*trials, study=study, began=time.monotonic()), trials)
+    assert status.startswith("4/6 trials ended · 3 failed: 2 diverged, 1 out of memory · best")
+    assert "0:00 of 2:00:00 gone · 25 % of compute 2000" in status
+
+
+def test_no_more_time_is_left_than_the_budget_has(view: Make, record: Make) -> None:
+    trials = [record(0, "finished")]  # 10 s, so 25 s for the others, two at a time
+    status = live._status(
+        view(*trials, study=study_with(view, time_budget="5s"), began=time.monotonic()), trials
+    )
+    assert status.endswith("about 0:05 left")
+
+
+def test_a_worker_of_which_nothing_is_heard_for_long_is_told_of(
+    console: Console, view: Make, record: Make
+) -> None:
+    ended = record(0, "finished")  # 3 s to its evaluation
+    hangs = record(1, "running")
+    began = time.monotonic() - live.SILENT_SECONDS
+    assert live.silent(view(began=began + 60), [ended, hangs]) == []
+    ((found, seconds),) = live.silent(view(began=began - 60), [ended, hangs])
+    assert (found, round(seconds)) == (hangs, 360)
+    assert live.silent(view(began=began - 60), [record(1, "running", evaluations=())]) == []
+    with watching(view(ended, hangs, began=began - 60)):
+        pass
+    (line,) = console.export_text().splitlines()
+    assert "trial 1 standard lr 1: nothing heard of it for 6:00; if its worker hangs" in line
+
+
+def test_a_slow_trial_is_not_taken_for_one_that_hangs(view: Make, record: Make) -> None:
+    slow = record(0, "finished").evaluations[0]
+    ended = record(0, "finished", evaluations=(replace(slow, seconds=600.0),))
+    began = time.monotonic() - 5000
+    assert live.silent(view(began=began), [ended, record(1, "running")]) == []
+    assert live.silent(view(began=began - 2000), [ended, record(1, "running")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from rich.console import Console
 from rxtune.api import SearchOptions
 from rxtune.cli import outcome
 from rxtune.config import Configuration
+from rxtune.results import Failure
+from rxtune.search.budgets import Ending
 from rxtune.search.views import SearchResult
 
 Make = Callable[..., Any]
@@ -26,6 +29,10 @@ def show(monkeypatch: pytest.MonkeyPatch, view: Make, folder: Path) -> Callable[
     def run(
         *records: Any,
         interrupted: bool = False,
+        ended_by: Any = "trials",
+        ending: Ending | None = None,
+        cut: int = 0,
+        exhausted: str | None = None,
         options: SearchOptions = DEFAULTS,
         **changes: Any,
     ) -> str:
@@ -34,7 +41,10 @@ def show(monkeypatch: pytest.MonkeyPatch, view: Make, folder: Path) -> Callable[
         result = SearchResult(
             view=view(*records, **changes),
             records=records,
-            interrupted=interrupted,
+            ended_by="interrupt" if interrupted else ended_by,
+            ending=ending,
+            exhausted=exhausted,
+            cut=cut,
             seconds=61.4,
             best_model=folder / "runs" / "rs" / "best" if records else None,
             problems=(),
@@ -78,7 +88,7 @@ def test_the_caveat_the_savings_and_the_next_commands_follow(
     text = show(*trials)
     assert "A search's own score is optimistic: the winner was chosen on the dev" in text
     assert "5 trials in 61 s; 1 stopped early, which saved" in text
-    assert text.count("; 1 failed") == 1
+    assert text.count("; 1 failed: 1 error") == 1
     assert f"Best model: {folder}/runs/rs/best" in text
     assert text.splitlines()[-2:] == ["  rxtune confirm rs", "  mlflow ui"]
 
@@ -124,3 +134,53 @@ def test_a_search_without_a_result_says_so_and_shows_no_table(
     assert "best robust" not in text
     assert "no trial ran to its end" in text
     assert "[/nan]" in text
+
+
+def test_failures_are_counted_by_kind_and_what_was_cut_off_is_none(
+    show: Callable[..., str], record: Make
+) -> None:
+    trials = [record(0, "finished")]
+    kinds = [Failure.DIVERGED, Failure.OUT_OF_MEMORY, Failure.DIVERGED, Failure.INTERRUPTED]
+    trials += [record(n, "failed", failure=kind) for n, kind in enumerate(kinds, start=1)]
+    assert "; 3 failed: 2 diverged, 1 out of memory\n" in show(*trials)
+
+
+@pytest.mark.parametrize(
+    ("by", "what", "limits", "more"),
+    [
+        ("time_budget", "time budget of 2h", {"time_budget": "2h"}, "--time-budget 2h"),
+        (
+            "compute_budget",
+            "compute budget of 3e9",
+            {"compute_budget": "3e9"},
+            "--compute-budget 6e9",
+        ),
+        ("plateau", "plateau of 4 trials", {"plateau": 4}, "--plateau 8"),
+    ],
+)
+def test_a_search_that_a_limit_ended_says_which_what_it_cut_and_how_to_go_on(
+    show: Callable[..., str],
+    view: Make,
+    trials: list[Any],
+    by: Any,
+    what: str,
+    limits: dict[str, Any],
+    more: str,
+) -> None:
+    trials[4] = replace(trials[4], failure=Failure.INTERRUPTED)
+    study = view().study
+    search = type(study.search)(**{**study.search.model_dump(mode="json"), **limits})
+    study = study.model_copy(update={"search": search})
+    text = show(*trials, study=study, ended_by=by, ending=Ending(by, what), cut=1)
+    assert (
+        f"Ended by its {what} after 4 of 6 trials; 1 that ran was cut off."
+        f" To go on: rxtune search --name rs --resume {more}\n"
+    ) in text
+    assert text.splitlines()[-2] == "  rxtune confirm rs"
+
+
+def test_a_space_that_holds_nothing_more_is_said(
+    show: Callable[..., str], trials: list[Any]
+) -> None:
+    text = show(*trials, ended_by="space", exhausted="every configuration has been tried")
+    assert "Ended after 5 of 6 trials: every configuration has been tried.\n" in text

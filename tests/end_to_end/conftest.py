@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +83,26 @@ class Command:
         """Kill the driver alone, as the system does when memory runs out."""
         self._process.kill()
         self._process.communicate()
+
+    def kill_workers(self) -> None:
+        """Kill the processes that train; the driver lives on."""
+        workers = self._workers()
+        assert workers, "no process trains"
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+
+    def kill_all(self) -> None:
+        """Kill the driver and the processes that train, at once."""
+        for pid in [*self._workers(), self.pid]:
+            os.kill(pid, signal.SIGKILL)
+        self._process.communicate()
+
+    def _workers(self) -> list[int]:
+        """Return the processes that train: Ray names them after what they run."""
+        below = [self.pid]
+        for pid in below:  # grows: the driver's children, theirs, ...
+            below += _children(pid)
+        return [pid for pid in below if _command_line(pid).startswith("ray::ImplicitFunc")]
 
 
 @dataclass(frozen=True)
@@ -168,6 +190,14 @@ def _environment(pid: int) -> bytes:
         return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:  # it has ended, or is another user's
         return b""
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # it has ended
+            found += map(int, path.read_text().split())
+    return found
 
 
 def _command_line(pid: int) -> str:

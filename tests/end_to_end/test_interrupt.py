@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rxtune.results import TrialState
+from rxtune.results import Failure, TrialState
 
 pytestmark = pytest.mark.slow_end_to_end
 
@@ -46,7 +46,7 @@ def test_an_interrupt_ends_everything_and_the_printed_line_goes_on(
     assert interrupted.errors == ""
     before = workplace.records("stopped")
     assert TrialState.RUNNING not in {record.state for record in before}
-    assert any("interrupted" in (record.reason or "") for record in before)
+    assert any(record.failure is Failure.INTERRUPTED for record in before)
     parent, runs = workplace.runs("stopped")
     assert parent.info.status == "KILLED"
     assert len(runs) == len(before)
@@ -57,7 +57,7 @@ def test_an_interrupt_ends_everything_and_the_printed_line_goes_on(
     ended = workplace.run(*shlex.split(line)[1:])
     assert ended.code == 0, ended
     after = workplace.records("stopped")
-    counted = [record for record in after if "interrupted" not in (record.reason or "")]
+    counted = [record for record in after if record.failure is not Failure.INTERRUPTED]
     assert len(counted) == 6
     assert {record.state for record in counted} <= {TrialState.FINISHED, TrialState.STOPPED}
     finished = [record for record in before if record.state is not TrialState.FAILED]

@@ -1,21 +1,26 @@
-"""Robust against plain over fresh seeds: paired, corrected, and said in one sentence."""
+"""Robust against plain over fresh seeds and items: corrected, and said in one sentence."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rxtune.config import Configuration
 from rxtune.report import (
-    confirmation_table,
-    contrast_table,
+    Evidence,
+    claim_metrics,
+    claim_tags,
     failure_notes,
     holm,
+    optimism_of_search,
     paired_comparison,
     verdict,
     weigh,
 )
+from rxtune.report.answers import Answers
 from rxtune.results import ConfirmedRun, ZeroShot
 
 ROBUST = Configuration(method="rs_rp", sigma=0.8, learning_rate=1.25)
@@ -26,7 +31,7 @@ GOOD = (0.66, 0.67, 0.62, 0.66, 0.64)
 
 
 def runs(
-    trial: int, role: Any, configuration: Configuration, held_out: Any, **changes: Any
+    trial: int | None, role: Any, configuration: Configuration, held_out: Any, **changes: Any
 ) -> list[ConfirmedRun]:
     """Return a run per seed; None for a held-out mean is a run that diverged."""
     roles = (role,) if isinstance(role, str) else role
@@ -52,52 +57,78 @@ def result(held_out: float, dev_languages: tuple[str, ...] = ("qaf",)) -> ZeroSh
     )
 
 
-def confirmed(robust: Any = GOOD, best: Any = BEST, default: Any = DEFAULT, **changes: Any) -> Any:
-    return weigh(
-        [
-            *runs(7, "robust", ROBUST, robust, **changes),
-            *runs(3, "best plain", PLAIN, best, **changes),
-            *runs(0, "default plain", Configuration(), default, **changes),
-        ]
-    )
+def confirmed_runs(
+    robust: Any = GOOD, best: Any = BEST, default: Any = DEFAULT, **changes: Any
+) -> list[ConfirmedRun]:
+    return [
+        *runs(7, "robust", ROBUST, robust, **changes),
+        *runs(3, "best plain", PLAIN, best, **changes),
+        *runs(0, "default plain", Configuration(), default, **changes),
+    ]
+
+
+def confirmed(*args: Any, **changes: Any) -> Any:
+    return weigh(confirmed_runs(*args, **changes))
 
 
 # --- the comparisons
 
 
-def test_each_robust_one_is_compared_with_both_plain_ones_the_best_first() -> None:
+def test_every_other_one_is_compared_with_the_best_plain_one_the_claim_first() -> None:
     found = weigh(
         [
             *runs(7, "robust", ROBUST, GOOD),
             *runs(9, "robust", Configuration(method="rs_rp"), BEST),
+            *runs(None, "named", Configuration(method="adv"), BEST),
             *runs(0, "default plain", Configuration(), DEFAULT),
             *runs(3, "best plain", PLAIN, BEST),
         ]
     )
-    pairs = [(contrast.robust.trial, contrast.plain.trial) for contrast in found.contrasts]
-    assert pairs == [(7, 3), (7, 0), (9, 3), (9, 0)]
+    pairs = [(c.candidate.label, c.plain.trial, c.is_tested) for c in found.contrasts]
+    assert pairs == [
+        ("trial 7 robust", 3, True),
+        ("trial 9 robust", 3, True),
+        ("named 1", 3, True),
+        ("trial 0 default", 3, False),
+    ]
 
 
-def test_the_comparison_is_the_paired_test_of_held_out_means_with_holms_correction() -> None:
-    contrasts = confirmed().contrasts
-    expected = [paired_comparison(GOOD, plain) for plain in (BEST, DEFAULT)]
-    assert [c.paired.mean_difference for c in contrasts] == pytest.approx(
-        [e.mean_difference for e in expected]
+def test_without_predictions_it_is_the_paired_t_test_and_says_so() -> None:
+    found = confirmed()
+    against_best = found.contrasts[0]
+    expected = paired_comparison(GOOD, BEST)
+    assert against_best.gain.mean == pytest.approx(expected.mean_difference)
+    assert against_best.gain.p == against_best.p == pytest.approx(expected.p)
+    assert against_best.gain.items is None
+    (note,) = found.problems
+    assert note.startswith("trial 7 robust, trial 0 default: t test over seeds alone")
+    assert "not for other test items" in note
+
+
+def test_the_default_plain_one_is_no_hypothesis() -> None:
+    _, against_default = confirmed().contrasts
+    assert against_default.gain is not None
+    assert against_default.p is None
+    assert not against_default.is_confirmed
+
+
+def test_robust_and_named_ones_are_corrected_together() -> None:
+    named = runs(4, "named", Configuration(method="adv"), (0.61, 0.64, 0.57, 0.63, 0.60))
+    found = weigh([*runs(7, "robust", ROBUST, GOOD), *named, *runs(3, "best plain", PLAIN, BEST)])
+    assert [c.p for c in found.contrasts] == pytest.approx(
+        holm([c.gain.p for c in found.contrasts])
     )
-    assert [c.p for c in contrasts] == pytest.approx(holm([e.p for e in expected]))
 
 
 def test_a_seed_that_failed_on_one_side_is_left_out_on_both() -> None:
     found = confirmed(best=(0.60, None, 0.58, 0.61, 0.59))
-    against_best, against_default = found.contrasts
     without_second = [[values[i] for i in (0, 2, 3, 4)] for values in (GOOD, BEST)]
-    assert against_best.paired.pairs == 4
-    assert against_best.paired.mean_difference == pytest.approx(
-        paired_comparison(*without_second).mean_difference
-    )
-    assert against_default.paired.pairs == 5
+    gain = found.contrasts[0].gain
+    assert gain.seeds == 4
+    assert gain.mean == pytest.approx(paired_comparison(*without_second).mean_difference)
     assert failure_notes(found) == [
-        "trial 3 with seed 2 has no result and is left out, with its pairs: diverged: update 3"
+        "trial 3 plain with seed 2 has no result and is left out, with its pairs:"
+        " diverged: update 3"
     ]
 
 
@@ -105,8 +136,100 @@ def test_a_baseline_that_is_the_best_plain_one_is_compared_once() -> None:
     both = runs(0, ("best plain", "default plain"), Configuration(), BEST)
     found = weigh([*runs(7, "robust", ROBUST, GOOD), *both])
     (only,) = found.contrasts
-    assert only.p == only.paired.p
+    assert only.p == only.gain.p
     assert "Holm" not in verdict(found)
+
+
+# --- with predictions
+
+
+def answers_of(all_runs: list[ConfirmedRun], items: int = 40) -> dict[Any, Answers]:
+    """Return predictions that are right as often as each run's accuracies say."""
+    found = {}
+    for run in all_runs:
+        languages = [lang for lang in run.zero_shot.accuracy for _ in range(items)]
+        right = [
+            number < round(items * accuracy)
+            for accuracy in run.zero_shot.accuracy.values()
+            for number in range(items)
+        ]
+        found[run.configuration, run.seed] = Answers(
+            items=np.tile(np.arange(items).astype(str), len(run.zero_shot.accuracy)),
+            languages=np.array(languages),
+            labels=np.full(len(languages), "yes"),
+            predictions=np.where(right, "yes", "no"),
+        )
+    return found
+
+
+def both_sides(metric: Any = "accuracy") -> list[ConfirmedRun]:
+    sides = [
+        *runs(7, "robust", ROBUST, (0.65, 0.675, 0.65)),
+        *runs(3, "best plain", PLAIN, (0.6, 0.575, 0.6)),
+    ]
+    return [
+        replace(
+            r,
+            zero_shot=replace(r.zero_shot, metric=metric, macro_f1=dict(r.zero_shot.accuracy)),
+        )
+        for r in sides
+    ]
+
+
+def test_with_predictions_items_are_resampled_and_the_mean_is_the_same() -> None:
+    bare = weigh(both_sides()).contrasts[0].gain
+    found = weigh(both_sides(), Evidence(answers=answers_of(both_sides())))
+    gain = found.contrasts[0].gain
+    assert gain.items == 40
+    assert gain.mean == pytest.approx(bare.mean)
+    assert gain.high - gain.low >= bare.high - bare.low
+    assert found.problems == ()
+    assert "over 3 seeds and 40 test items, trial 7" in verdict(found)
+
+
+def test_items_that_are_no_translations_are_drawn_by_language() -> None:
+    evidence = Evidence(answers=answers_of(both_sides()), is_parallel=False)
+    assert weigh(both_sides(), evidence).contrasts[0].gain.items == 80
+
+
+def test_predictions_that_lack_a_seed_are_not_used_at_all() -> None:
+    answers = answers_of(both_sides())
+    del answers[PLAIN, 2]
+    found = weigh(both_sides(), Evidence(answers=answers))
+    assert found.contrasts[0].gain == weigh(both_sides()).contrasts[0].gain
+    assert "(t test; these test items taken as given)" in verdict(found)
+
+
+def test_in_macro_f1_the_difference_is_one_of_macro_f1() -> None:
+    answers = answers_of(both_sides())
+    scores = {
+        key: one.mean_and_influence(("qaa", "qab"), "macro_f1")[0] for key, one in answers.items()
+    }
+    gain = weigh(both_sides("macro_f1"), Evidence(answers=answers)).contrasts[0].gain
+    expected = [scores[ROBUST, seed] - scores[PLAIN, seed] for seed in (1, 2, 3)]
+    assert gain.mean == pytest.approx(sum(expected) / 3)
+    assert gain.items == 40
+
+
+# --- the optimism of the search
+
+
+def test_optimism_is_the_winners_dev_score_minus_its_score_on_fresh_seeds() -> None:
+    found = weigh(confirmed_runs(), Evidence(dev_scores={7: {"qaf": 0.42}, 3: {"qaf": 0.9}}))
+    assert found.optimism.mean == pytest.approx(0.12)
+    assert optimism_of_search(found) == (
+        "Optimism of the search: +12.0 ± 0.0 points. trial 7 (robust) had dev score 42.0 in qaf"
+        " when it was chosen; on 5 fresh seeds and the test split it has 30.0 there (includes the"
+        " change from dev to test items)."
+    )
+
+
+@pytest.mark.parametrize("seen", [{}, {3: {"qaf": 0.5}}, {7: {}}, {7: {"else": 0.5}}])
+def test_optimism_is_not_told_where_the_winners_dev_score_is_not_known(seen: Any) -> None:
+    found = weigh(confirmed_runs(), Evidence(dev_scores=seen))
+    assert found.optimism is None
+    assert optimism_of_search(found) is None
+    assert claim_tags(found)["optimism"] == ""
 
 
 # --- the verdict
@@ -114,8 +237,8 @@ def test_a_baseline_that_is_the_best_plain_one_is_compared_once() -> None:
 
 def test_a_clear_gain_is_confirmed_with_its_figures() -> None:
     assert verdict(confirmed()) == (
-        "confirmed: +5.0 points held-out mean, 95 % CI 4.1 to 5.9, p < 0.001 (Holm, 2 comparisons)"
-        " over 5 seeds, trial 7 (robust) against trial 3 (best plain)"
+        "confirmed: +5.0 points held-out mean, 95 % CI 4.1 to 5.9, p < 0.001 over 5 seeds (t test;"
+        " these test items taken as given), trial 7 (robust) against trial 3 (best plain)"
     )
 
 
@@ -178,37 +301,19 @@ def test_without_a_plain_run_nothing_is_settled() -> None:
     assert verdict(weigh(runs(7, "robust", ROBUST, GOOD))).startswith("not settled: there is no")
 
 
-# --- the tables
+def test_a_named_configuration_is_the_claim_where_there_is_no_robust_trial() -> None:
+    named = runs(None, "named", ROBUST, [mean - 0.1 for mean in BEST])
+    found = weigh([*named, *runs(3, "best plain", PLAIN, BEST)])
+    assert verdict(found).startswith("not confirmed: the named one is not better: −10.0 points")
+    assert "named 1 against trial 3 (best plain)" in verdict(found)
 
 
-def test_the_table_has_a_column_per_configuration_with_mean_and_spread() -> None:
-    table = confirmation_table(confirmed(best=(0.60, None, 0.58, 0.61, 0.59)))
-    assert table.header == (
-        "",
-        "trial 7 (robust)",
-        "trial 3 (best plain)",
-        "trial 0 (default plain)",
-    )
-    assert dict((row[0], row[1:]) for row in table.rows) == {
-        "method": ("rs_rp", "standard", "standard"),
-        "learning_rate": ("1.25", "0.5", "1"),
-        "sigma": ("0.8", "–", "–"),
-        "seeds": ("5", "4", "5"),
-        "eng (source)": ("90.0 ± 0.0",) * 3,
-        "qaf (dev)": ("30.0 ± 0.0",) * 3,
-        "target mean": ("53.3 ± 1.3", "49.7 ± 0.9", "48.5 ± 1.3"),
-        "held-out mean": ("65.0 ± 2.0", "59.5 ± 1.3", "57.8 ± 1.9"),
-    }
-
-
-def test_a_configuration_without_a_result_keeps_its_column() -> None:
-    table = confirmation_table(confirmed(default=(None,) * 5))
-    assert {row[-1] for row in table.rows if row[0] in ("eng (source)", "held-out mean")} == {"–"}
-
-
-def test_the_comparisons_are_shown_with_both_p_values() -> None:
-    rows = contrast_table(confirmed(default=(0.57, None, None, None, None))).rows
-    assert rows == (
-        ("trial 7 − trial 3 (best plain)", "+5.0", "4.1 to 5.9", "< 0.001", "< 0.001", "5"),
-        ("trial 7 − trial 0 (default plain)", "–", "–", "–", "–", "–"),
-    )
+def test_the_claims_figures_are_those_of_the_verdict() -> None:
+    metrics = claim_metrics(confirmed())
+    assert metrics["difference"] == pytest.approx(0.05)
+    assert 0.04 < metrics["low"] < metrics["high"] < 0.06
+    assert metrics["p"] < 0.001
+    assert claim_tags(confirmed())["confirmed"] == "true"
+    unsettled = confirmed(best=(None,) * 5)
+    assert claim_metrics(unsettled) == {}
+    assert claim_tags(unsettled)["confirmed"] == "false"

@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from rxtune.config.configuration import Configuration
 from rxtune.config.space import Choice, Int, LogUniform, Parameter, Space, Uniform
 from rxtune.report import summarise
-from rxtune.results import TrialState
+from rxtune.results import TrialState, ZeroShot
 
 METHODS = ["standard", "rs_rp"]
 
@@ -161,3 +162,24 @@ def test_what_is_missing_is_told(trial, trials, text):
         for number, method, state in trials
     ]
     assert any(text in warning for warning in summarise(records).warnings)
+
+
+@pytest.mark.parametrize(
+    ("objective", "dev", "metric", "name"),
+    [
+        ("mean", ("qaf",), "accuracy", "dev score (qaf)"),
+        ("mean", ("qaf", "qag"), "macro_f1", "dev macro-F1 (qaf, qag)"),
+        ("worst", ("qaf", "qag"), "accuracy", "dev score (worst of qaf, qag)"),
+        ("worst", ("qaf",), "accuracy", "dev score (qaf)"),
+        ("source", ("qaf",), "accuracy", "dev score (eng)"),
+    ],
+)
+def test_the_score_is_named_by_what_the_search_maximised(trial, objective, dev, metric, name):
+    plain = trial(0, method="standard")
+    scores = {"eng": 0.9, "qaf": 0.5, "qag": 0.4}
+    result = ZeroShot(
+        accuracy=scores, macro_f1=scores, metric=metric, source_language="eng", dev_languages=dev
+    )
+    last = replace(plain.evaluations[-1], metric=metric)
+    record = replace(plain, zero_shot=result, evaluations=(last,))
+    assert summarise([record], objective=objective).score_name == name

@@ -1,6 +1,7 @@
 """The summary as text, whole and with pieces missing."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -128,3 +129,25 @@ def test_every_cell_survives_both_renderings(rows):
     assert set(bare) == {3}
     shown = plain_text(table)
     assert all(cell in shown for line in rows for cell in line)
+
+
+def test_without_a_robust_trial_there_is_no_column_of_dashes_but_a_note(trial):
+    records = [trial(0, method="standard", is_baseline=True), trial(1, "stopped")]
+    summary = summarise(records)
+    table = comparison_table(summary)
+    assert table.header == ("", "best plain", "default plain")
+    assert row(table, "dev score (qaf)") == ("50.0", "50.0")
+    assert "no robust trial ran to its end" in describe(summary, "rs")
+
+
+def test_a_table_of_macro_f1_says_so_and_shows_it(trial):
+    plain = trial(0, method="standard", is_baseline=True)
+    last = replace(plain.evaluations[-1], metric="macro_f1")
+    other = {"eng": 0.8, "qaa": 0.3, "qaf": 0.4}
+    result = replace(plain.zero_shot, metric="macro_f1", macro_f1=other)
+    both = [replace(record, zero_shot=result, evaluations=(last,)) for record in (plain, trial(1))]
+    table = comparison_table(summarise(both))
+    assert table.header[0] == "macro-F1, %"
+    assert row(table, "qaa")[0] == "30.0"
+    assert row(table, "held-out mean")[0] == "30.0"
+    assert row(table, "eng (source)")[0] == "80.0"

@@ -8,23 +8,28 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.exceptions import RayActorError
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from rxtune.search.adapters import JournalScheduler, JournalSearcher, StopWhenTold
+from rxtune.results import Failure
+from rxtune.search.adapters import JournalScheduler, JournalSearcher, StopWhenTold, loss_of
+from rxtune.search.retries import Loss
 
 
 class FakeDirector:
     """Answers as it is set to, and keeps what it hears."""
 
     must_end = False
+    may_hand_out = False
     stops = False
     trial: dict[str, Any] | None = None
     error: Exception | None = None
 
     def __init__(self) -> None:
         self.heard: list[tuple[int, str]] = []
-        self.lost: list[tuple[int, str]] = []
+        self.lost: list[tuple[int, Loss]] = []
+        self.done: list[int] = []
 
     @contextmanager
     def answering_for_errors(self) -> Any:
@@ -42,8 +47,11 @@ class FakeDirector:
             raise OSError(message)
         return self.stops
 
-    def lose(self, number: int, reason: str) -> None:
-        self.lost.append((number, reason))
+    def lose(self, number: int, loss: Loss) -> None:
+        self.lost.append((number, loss))
+
+    def left(self, number: int) -> None:
+        self.done.append(number)
 
 
 @pytest.fixture
@@ -51,13 +59,17 @@ def director() -> Any:
     return FakeDirector()
 
 
-def trial(*, recovers: bool, status: str = "ERROR") -> Any:
+def trial(error: Exception | str = "The worker died.", status: str = "RUNNING") -> Any:
+    """Return Ray's trial; it keeps only the text of an error that is not an actor's."""
     return SimpleNamespace(
+        trial_id="a",
         config={"number": 3},
         ERROR="ERROR",
+        PENDING="PENDING",
+        PAUSED="PAUSED",
         status=status,
-        should_recover=lambda: recovers,
-        get_error=lambda: RuntimeError("first line\nThe worker died.\n"),
+        get_pickled_error=lambda: error if isinstance(error, Exception) else None,
+        get_error=lambda: str(error),
     )
 
 
@@ -65,14 +77,16 @@ def test_the_searcher_hands_out_the_directors_trials_until_there_are_none(direct
     searcher = JournalSearcher(director)
     director.trial = {"number": 3}
     assert searcher.suggest("any") == {"number": 3}
-    director.trial = None
+    director.trial, director.may_hand_out = None, True
+    assert searcher.suggest("any") is None  # a trial that runs may lose its worker
+    director.may_hand_out = False
     assert searcher.suggest("any") == Searcher.FINISHED
 
 
 def test_the_scheduler_passes_reports_on_and_stops_what_must_stop(director: Any) -> None:
     scheduler = JournalScheduler(director)
     result = {"message": "hello"}
-    running = trial(recovers=False)
+    running = trial()
     assert scheduler.on_trial_result(None, running, result) == TrialScheduler.CONTINUE
     director.stops = True
     assert scheduler.on_trial_result(None, running, result) == TrialScheduler.STOP
@@ -81,16 +95,65 @@ def test_the_scheduler_passes_reports_on_and_stops_what_must_stop(director: Any)
 
 def test_an_error_while_hearing_stops_the_trial_and_is_answered_for(director: Any) -> None:
     scheduler, broken = JournalScheduler(director), {"message": "broken"}
-    assert scheduler.on_trial_result(None, trial(recovers=False), broken) == TrialScheduler.STOP
+    assert scheduler.on_trial_result(None, trial(), broken) == TrialScheduler.STOP
     assert isinstance(director.error, OSError)
 
 
-def test_a_lost_worker_fails_its_trial_only_when_ray_gives_up(director: Any) -> None:
+def test_what_ray_gives_up_is_told_once_and_what_is_done_as_well(director: Any) -> None:
     scheduler = JournalScheduler(director)
-    scheduler.on_trial_error(None, trial(recovers=True))
+    lost = trial()
+    controller = SimpleNamespace(get_trials=lambda: [lost])
+    scheduler.choose_trial_to_run(controller)
     assert director.lost == []
-    scheduler.on_trial_error(None, trial(recovers=False))
-    assert director.lost == [(3, "worker lost: The worker died.")]
+    scheduler.on_trial_error(controller, lost)
+    lost.status = "ERROR"
+    scheduler.choose_trial_to_run(controller)
+    assert director.lost == [(3, Loss(Failure.WORKER_LOST, "worker lost: The worker died."))]
+    scheduler.on_trial_complete(controller, trial(), {})
+    assert director.done == [3]
+
+
+def test_a_trial_that_ray_drops_without_a_word_is_told_of(director: Any) -> None:
+    dropped = trial("Trainable runner reuse requires reset_config()", status="ERROR")
+    controller = SimpleNamespace(get_trials=lambda: [dropped])
+    scheduler = JournalScheduler(director)
+    scheduler.choose_trial_to_run(controller)
+    scheduler.choose_trial_to_run(controller)
+    ((number, loss),) = director.lost
+    assert (number, loss.failure) == (3, Failure.WORKER_LOST)
+
+
+DIED = (
+    "The actor died unexpectedly before finishing this task.\n\tactor_id: 1\n"
+    "The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR"
+    " Worker exit detail: Worker unexpectedly exits with a connection error code 2. End of file."
+    " Some common causes include: (1) the process was killed by the OOM killer due to high"
+    " memory usage, (2) ray stop --force was called"
+)
+NODE_DIED = (
+    "The actor died unexpectedly before finishing this task.\n"
+    "The actor died because its node has died. Node Id: 5\n"
+    "\tthe actor's node was terminated unexpectedly: health check failed"
+)
+PREEMPTED = RayActorError(error_msg="The actor died.\nthe node is drained", preempted=True)
+
+
+@pytest.mark.parametrize(
+    ("error", "failure", "end"),
+    [
+        (RayActorError(error_msg=DIED), Failure.WORKER_LOST, "error code 2. End of file."),
+        (RayActorError(error_msg=NODE_DIED), Failure.NODE_LOST, "health check failed"),
+        (PREEMPTED, Failure.NODE_LOST, "the node is drained"),
+        ("Killed due to the node running low on memory.", Failure.OUT_OF_MEMORY, "memory."),
+        ("", Failure.WORKER_LOST, "no reason given"),
+    ],
+)  # fmt: skip
+def test_rays_words_tell_what_was_lost(error: Any, failure: Failure, end: str) -> None:
+    loss = loss_of(trial(error))
+    assert loss.failure is failure
+    assert loss.reason.startswith(f"{failure.value}: ")
+    assert loss.reason.endswith(end)
+    assert "\n" not in loss.reason
 
 
 def test_the_whole_search_stops_when_the_director_says_so(director: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,9 @@ from rxtune.data import TASKS
 from rxtune.errors import AllTrialsFailedError, RxtuneError, StudyError
 from rxtune.results import ConfirmedRun, Evaluation, TrialRecord, TrialState, ZeroShot
 from rxtune.search import confirmation, confirmed_runs
-from rxtune.search.confirmation import Candidate, choose, fresh_seeds, run_confirmation
-from rxtune.search.confirmed_runs import ConfirmedRuns
+from rxtune.search.candidates import Candidate, Named
+from rxtune.search.confirmation import FreshRuns, fresh_seeds, run_confirmation
+from rxtune.search.confirmed_runs import ConfirmedRuns, file_stem, predictions_name
 from rxtune.search.decisions import SearchStudy
 from rxtune.search.options import SearchOptions
 from rxtune.search.plan import Plan
@@ -51,59 +53,7 @@ def trial(number: int, value: float, state: str = "finished", **changes: Any) ->
     return TrialRecord(number=number, evaluations=(evaluation,), **given)
 
 
-def plain(number: int, value: float, rate: float = 1.0, **changes: Any) -> TrialRecord:
-    return trial(number, value, configuration=Configuration(learning_rate=rate), **changes)
-
-
-BASELINE = plain(0, 0.5, is_baseline=True)
-
-
-def chosen(records: list[TrialRecord], top: int = 1) -> list[tuple[int, tuple[str, ...]]]:
-    return [(candidate.trial, candidate.roles) for candidate in choose(records, top)]
-
-
-# --- the choice
-
-
-def test_the_best_of_each_kind_and_the_baseline_are_chosen_best_first() -> None:
-    records = [BASELINE, trial(1, 0.6), plain(2, 0.55, 0.5), trial(3, 0.7), trial(4, 0.65)]
-    assert chosen(records, top=2) == [
-        (3, ("robust",)),
-        (4, ("robust",)),
-        (2, ("best plain",)),
-        (0, ("default plain",)),
-    ]
-
-
-def test_a_baseline_that_is_the_best_plain_trial_is_retrained_once() -> None:
-    records = [BASELINE, trial(1, 0.6), plain(2, 0.4, 0.5)]
-    assert chosen(records) == [(1, ("robust",)), (0, ("best plain", "default plain"))]
-
-
-def test_trials_that_were_stopped_or_failed_are_no_candidates() -> None:
-    records = [BASELINE, trial(1, 0.9, "stopped"), trial(2, 0.8, "failed"), trial(3, 0.6)]
-    assert chosen(records, top=5)[0] == (3, ("robust",))
-    assert len(choose(records, top=5)) == 2
-
-
-def test_a_baseline_without_a_result_is_retrained_all_the_same() -> None:
-    records = [replace(BASELINE, state=TrialState.FAILED), trial(1, 0.6), plain(2, 0.4, 0.5)]
-    assert chosen(records)[1:] == [(2, ("best plain",)), (0, ("default plain",))]
-
-
-def test_equal_configurations_are_one_candidate_and_leave_room_for_the_next() -> None:
-    same = Configuration(method="rs_rp", sigma=0.8)
-    records = [
-        BASELINE,
-        trial(1, 0.6, configuration=same),
-        trial(2, 0.7, configuration=same),
-        trial(3, 0.5),
-    ]
-    assert chosen(records, top=2)[:2] == [(2, ("robust",)), (3, ("robust",))]
-
-
-def test_of_equal_scores_the_first_trial_is_best() -> None:
-    assert chosen([BASELINE, trial(1, 0.6), trial(2, 0.6)])[0] == (1, ("robust",))
+BASELINE = trial(0, 0.5, configuration=PLAIN, is_baseline=True)
 
 
 # --- the seeds
@@ -219,6 +169,8 @@ def plan(tmp_path: Path) -> Plan:
         encoder="none",
         encoder_folder=tmp_path,
         data=None,
+        inputs={},
+        warm_start=None,
         folder=folder,
     )
 
@@ -233,7 +185,8 @@ class StandIn:
     def retrain(self, plan: Plan, missing: list[ConfirmedRun]) -> Iterator[Retrained]:
         for run in missing:
             self.asked.append(run)
-            done = Retrained(run=replace(run, zero_shot=TESTED), is_final=True)
+            tested = replace(run, zero_shot=TESTED, predictions=predictions_name(run))
+            done = Retrained(run=tested, is_final=True)
             failure = self.fails.get(len(self.asked))
             if failure is not None:
                 failed = replace(run, reason=failure.run.reason)
@@ -252,9 +205,15 @@ def training(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     return stand_in
 
 
-def confirm(plan: Plan, seeds: int = 2, top: int = 1, told: Any = None) -> list[ConfirmedRun]:
+def confirm_all(
+    plan: Plan, seeds: int = 2, top: int = 1, told: Any = None, **named: Any
+) -> FreshRuns:
     on_result = (lambda *_: None) if told is None else (lambda *args: told.append(args))
-    return run_confirmation(plan, seeds=seeds, top=top, on_result=on_result)
+    return run_confirmation(plan, seeds=seeds, top=top, named=Named(**named), on_result=on_result)
+
+
+def confirm(plan: Plan, seeds: int = 2, top: int = 1, told: Any = None) -> list[ConfirmedRun]:
+    return list(confirm_all(plan, seeds, top, told).runs)
 
 
 def test_seeds_are_outer_and_runs_come_back_by_configuration(
@@ -332,6 +291,48 @@ def test_kept_runs_get_the_roles_that_they_have_now(plan: Plan, training: StandI
     assert len(training.asked) == 4
 
 
+def test_kept_runs_keep_their_cost_and_the_file_of_their_predictions(
+    plan: Plan, training: StandIn
+) -> None:
+    confirm(plan)
+    old = plan.folder.confirmation.read_text().splitlines()
+    first, second = (json.loads(line) for line in old[:2])
+    new = ("forward_equivalents", "seconds", "predictions")
+    of_before = {key: value for key, value in first.items() if key not in new}
+    whole = {**second, "seconds": 2.5, "forward_equivalents": 9.0, "predictions": "own.parquet"}
+    lines = [json.dumps(of_before), json.dumps(whole), *old[2:]]
+    plan.folder.confirmation.write_text("\n".join(lines) + "\n")
+    seed = fresh_seeds(3, 1)[0]
+    found = {run.trial: run for run in confirm(plan) if run.seed == seed}
+    assert (found[1].seconds, found[1].predictions) == (
+        None,
+        f"test-trial-0001-seed-{seed}.parquet",
+    )
+    assert (found[0].seconds, found[0].forward_equivalents) == (2.5, 9.0)
+    assert found[0].predictions == "own.parquet"
+    assert len(training.asked) == 4
+
+
+def test_a_named_configuration_is_retrained_and_its_files_named_by_its_parameters(
+    plan: Plan, training: StandIn
+) -> None:
+    named = Configuration(method="rs_rp", sigma=0.25)
+    training.fail(2, "ValueError: no", is_final=False, traceback="Traceback …")
+    found = confirm_all(plan, configurations=(named,))
+    assert [run.configuration for run in training.asked[:3]][1] == named
+    assert [(run.trial, run.roles) for run in found.runs][2:4] == [(None, ("named",))] * 2
+    (kept,) = plan.folder.failures.iterdir()
+    assert re.fullmatch(r"confirm-rs_rp-[0-9a-f]{8}-seed-\d+\.txt", kept.name)
+    assert {file_stem(run) for run in training.asked[1:5:3]} == {
+        file_stem(replace(run, trial=None)) for run in training.asked[1:5:3]
+    }
+    assert confirm_all(plan, configurations=(named,)).runs[0] == found.runs[0]
+
+
+def test_the_searchs_own_scores_come_with_the_runs(plan: Plan, training: StandIn) -> None:
+    assert confirm_all(plan).dev_scores == {0: {"qaf": 0.4}, 1: {"qaf": 0.4}}
+
+
 def test_a_running_search_may_be_looked_at(plan: Plan, training: StandIn) -> None:
     with SearchStudy.open(plan.folder.journal):
         assert len(confirm(plan)) == 4
@@ -347,7 +348,7 @@ def test_no_run_with_a_result_is_an_error(plan: Plan, training: StandIn) -> None
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [
-        ({"seeds": 1}, r"--seeds: must be at least 2 \(a paired test needs a spread\), got 1"),
+        ({"seeds": 1}, r"--seeds: must be at least 2 \(a difference needs a spread\), got 1"),
         ({"top": 0}, r"--top: must be at least 1 .*, got 0"),
     ],
 )
@@ -362,7 +363,7 @@ def test_a_search_without_a_robust_result_is_refused_before_anything_is_trained(
     plan: Plan, training: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(SearchStudy, "records", lambda self: [BASELINE])
-    with pytest.raises(StudyError, match=r"no robust trial .*--name run --resume --trials N"):
+    with pytest.raises(StudyError, match=r"no robust trial .*--resume --trials N`, or name"):
         confirm(plan)
     assert training.asked == []
     assert not plan.folder.confirmation.exists()

@@ -275,7 +275,7 @@ def test_a_value_that_is_not_finite_fails_the_trial(search: SearchStudy, value: 
     assert search.report(number, evaluation(2, value))
     record = search.record(number)
     assert record.state is TrialState.FAILED
-    assert record.reason == f"dev accuracy {value} at evaluation 2"
+    assert record.reason == f"dev score {value} at evaluation 2"
     assert record.value == 0.5
 
 

@@ -11,6 +11,7 @@ import pytest
 from rxtune.config import Choice, Configuration, Parameter, Space, Study, Uniform
 from rxtune.data import Task
 from rxtune.errors import TrialOutOfMemoryError
+from rxtune.search.disk import DiskNeed
 from rxtune.search.forecast import Checked, Forecast, MethodForecast, check_ground, measure
 from rxtune.search.plan import Ground
 from rxtune.search.workload import Workload
@@ -33,7 +34,7 @@ def forecast(*methods: MethodForecast, **changes: Any) -> Forecast:
         "evaluations": 2,
         "evaluation_seconds": 3.0,
         "final_seconds": 4.0,
-        "weight_bytes": 10,
+        "disk": DiskNeed(model_bytes=10, workers=2, keep=1),
         "trials": 4,
         "at_a_time": 2,
         "notes": (),
@@ -52,12 +53,6 @@ def test_a_search_is_its_start_points_and_then_equal_shares() -> None:
     assert forecast(plain, robust, trials=1).total_seconds == pytest.approx(20)
 
 
-def test_a_checkpoint_holds_weights_and_two_moments() -> None:
-    found = forecast(method(1.0))
-    assert found.checkpoint_bytes == 30
-    assert found.most_bytes == 2 * (30 + 10) + 2 * 10
-
-
 def test_every_method_is_timed_and_nothing_is_trained(workload: Workload) -> None:
     weights = {name: array.copy() for name, array in workload.weights.state.items()}
     found = measure(workload)
@@ -67,7 +62,8 @@ def test_every_method_is_timed_and_nothing_is_trained(workload: Workload) -> Non
     assert all(item.step_seconds > 0 for item in found.methods)
     assert found.final_seconds == pytest.approx(3 * found.evaluation_seconds)
     assert (found.device, found.precision, found.trials) == ("cpu", "fp32", 6)
-    assert found.weight_bytes > sum(array.nbytes for array in weights.values()) / 2
+    assert found.disk.model_bytes > sum(array.nbytes for array in weights.values()) / 2
+    assert found.disk.workers == min(found.at_a_time, 6)
     assert all((workload.weights.state[name] == weights[name]).all() for name in weights)
 
 

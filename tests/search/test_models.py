@@ -1,17 +1,26 @@
-"""What trials leave on disk, and that `best/` is always whole."""
+"""What trials leave on disk, which models stay, and that none is ever lost or half there."""
 
 from __future__ import annotations
 
+import errno
 import json
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pyarrow import fs
 from transformers import AutoTokenizer
 
 from rxtune import storage
+from rxtune.errors import DiskFullError
 from rxtune.search import models
 from rxtune.search.models import MARKER, ModelStore
+
+WORDS = "tokenizer.json"
 
 
 def leave_model(store: ModelStore, number: int) -> None:
@@ -36,6 +45,14 @@ def store(place: str, tmp_path: Path) -> ModelStore:
     return ModelStore(place, tmp_path / "run" / "best")
 
 
+@pytest.fixture(scope="module")
+def light_tokenizer() -> Iterator[None]:
+    """A file stands for the tokenizer: for what is done so often that it would take seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "_copy_tokenizer", lambda _, to: (to / WORDS).write_bytes(b"whole"))
+        yield
+
+
 def left_in(place: str) -> list[str]:
     """Return the names of all files below a place."""
     files, path = storage.open_place(place)
@@ -50,9 +67,23 @@ def test_every_trial_has_a_folder_of_its_own() -> None:
     assert store.folder(12_345) == "s3://b/checkpoints/trial-12345?region=r"
 
 
+def finish(store: ModelStore, number: int, ranking: list[int], encoder: Path) -> None:
+    """Do what happens when a trial ends that is at this place in the ranking."""
+    leave_model(store, number)
+    store.retain(ranking, encoder)
+    store.forget(number)
+
+
+def contents(store: ModelStore) -> dict[str, int]:
+    """Return the kept models: folder below the run's -> the trial whose weights lie in it."""
+    run = store.best.parent
+    found = run.rglob("config.json")
+    return {str(x.parent.relative_to(run)): json.loads(x.read_text())["trial"] for x in found}
+
+
 def test_the_crowned_model_loads_with_its_tokenizer(store: ModelStore, tiny_encoder: Path) -> None:
     leave_model(store, 3)
-    store.crown(3, tiny_encoder)
+    store.retain([3], tiny_encoder)
     assert json.loads((store.best / "config.json").read_text()) == {"trial": 3}
     text = "the dog"
     original = AutoTokenizer.from_pretrained(tiny_encoder)
@@ -62,37 +93,259 @@ def test_the_crowned_model_loads_with_its_tokenizer(store: ModelStore, tiny_enco
 def test_a_better_model_takes_the_place_of_the_old_one(
     store: ModelStore, tiny_encoder: Path, tmp_path: Path
 ) -> None:
-    for number in (0, 4):
-        leave_model(store, number)
-        store.crown(number, tiny_encoder)
-        assert store.crowned == number
-    assert json.loads((store.best / "config.json").read_text()) == {"trial": 4}
+    finish(store, 0, [0], tiny_encoder)
+    finish(store, 4, [4, 0], tiny_encoder)
+    assert store.crowned == 4
+    assert contents(store) == {"best": 4}
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["best"]
 
 
-def test_a_crash_while_crowning_leaves_the_old_model_or_is_made_up(
+def test_as_many_as_asked_for_stay_each_whole(
+    place: str, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    store = ModelStore(place, tmp_path / "run" / "best", keep=3)
+    for number, ranking in enumerate([[0], [0, 1], [2, 0, 1], [2, 0, 3, 1], [2, 0, 3, 1, 4]]):
+        finish(store, number, ranking, tiny_encoder)
+    assert contents(store) == {"best": 2, "models/trial-0000": 0, "models/trial-0003": 3}
+    assert left_in(place) == []
+    whole = {path.name for path in store.best.iterdir()}
+    assert {MARKER, WORDS} <= whole
+    for number in (0, 3):
+        folder = tmp_path / "run" / "models" / f"trial-{number:04d}"
+        assert {path.name for path in folder.iterdir()} == whole
+        assert json.loads((folder / MARKER).read_text()) == {"trial": number}
+
+
+@given(values=st.lists(st.integers(0, 3), min_size=1, max_size=7), keep=st.integers(1, 4))
+@settings(max_examples=25, deadline=None)
+def test_after_every_trial_exactly_the_best_are_there(
+    values: list[int], keep: int, light_tokenizer: None
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder)
+        store = ModelStore(str(run / "checkpoints"), run / "best", keep)
+        for number in range(len(values)):
+            ranking = sorted(range(number + 1), key=lambda n: (-values[n], n))
+            finish(store, number, ranking, run)
+            best, *others = ranking[:keep]
+            expected = {"best": best} | {f"models/trial-{n:04d}": n for n in others}
+            assert contents(store) == expected
+            assert store.kept == set(ranking[:keep])
+
+
+def test_a_larger_keep_brings_nothing_back_and_a_smaller_one_deletes(
+    store: ModelStore, tiny_encoder: Path
+) -> None:
+    finish(store, 0, [0], tiny_encoder)
+    finish(store, 1, [1, 0], tiny_encoder)
+    store.keep = 3
+    store.retain([1, 0], tiny_encoder)
+    assert contents(store) == {"best": 1}
+    finish(store, 2, [1, 2, 0], tiny_encoder)
+    assert contents(store) == {"best": 1, "models/trial-0002": 2}
+    store.keep = 1
+    store.retain([1, 2, 0], tiny_encoder)
+    assert contents(store) == {"best": 1}
+
+
+def test_on_one_file_system_a_model_is_moved_and_not_copied(
+    tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models.fs, "copy_files", lambda *_, **__: 1 / 0)
+    store = ModelStore(str(tmp_path / "checkpoints"), tmp_path / "best", keep=2)
+    for number, ranking in enumerate([[0], [1, 0], [1, 2, 0]]):
+        finish(store, number, ranking, tiny_encoder)
+    assert contents(store) == {"best": 1, "models/trial-0002": 2}
+
+
+def part_file_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let checkpoints lie on another file system than the run's folder (a mock of two)."""
+    rename = Path.rename
+
+    def within_one(path: Path, target: Path) -> Path:
+        if "checkpoints" in path.parts:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", within_one)
+
+
+def test_from_another_file_system_a_model_is_copied(
+    tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ModelStore(str(tmp_path / "checkpoints"), tmp_path / "best")
+    part_file_systems(monkeypatch)
+    leave_model(store, 0)
+    store.retain([0], tiny_encoder)
+    assert store.has_model(0)
+    store.forget(0)
+    assert contents(store) == {"best": 0}
+
+
+# --- crashes
+
+
+class Killed(BaseException):
+    """Stands for `kill -9`: nothing catches it, and nothing is tidied on the way."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, last: int) -> list[str]:
+    """Let the operation with this number on the disk happen by half, or not at all.
+
+    Returns:
+        The operations so far; grows.
+    """
+    done: list[str] = []
+
+    def killing(
+        owner: Any, name: str, half: Callable[..., object] = lambda *_, **__: None
+    ) -> None:
+        original = getattr(owner, name)
+
+        def operation(*arguments: Any, **more: Any) -> Any:
+            done.append(name)
+            if len(done) == last:
+                half(*arguments, **more)
+                raise Killed
+            return original(*arguments, **more)
+
+        monkeypatch.setattr(owner, name, operation)
+
+    def half_deleted(folder: Any, **_: Any) -> None:
+        if (Path(folder) / "config.json").exists():
+            (Path(folder) / "config.json").unlink()
+
+    def half_copied(source: str, target: str, **_: Any) -> None:
+        (Path(target) / "half").touch()
+
+    killing(Path, "rename")
+    killing(Path, "mkdir")
+    killing(Path, "write_text", lambda path, _: path.touch())
+    killing(models.shutil, "rmtree", half_deleted)
+    killing(models.fs, "copy_files", half_copied)
+    killing(models, "_copy_tokenizer", lambda _, target: (target / WORDS).touch())
+    killing(models.storage, "delete_folder")
+    return done
+
+
+def is_somewhere(store: ModelStore, number: int) -> bool:
+    """Return whether a trial's model can still be had."""
+    marks = [x for x in store.best.parent.rglob(MARKER) if x.with_name("config.json").exists()]
+    kept = {json.loads(x.read_text() or "{}").get("trial") for x in marks}
+    return number in kept or store.has_model(number)
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+@pytest.mark.parametrize("disks", [1, 2])
+def test_killed_between_any_two_operations_it_loses_nothing_and_is_made_up(
+    keep: int,
+    disks: int,
+    tmp_path: Path,
+    light_tokenizer: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if disks == 2:
+        part_file_systems(monkeypatch)
+    ranking, kills, ended = [3, 0, 2, 1], 0, False
+    while not ended:
+        kills += 1
+        run = tmp_path / f"killed-{kills}"
+        store = ModelStore(str(run / "checkpoints"), run / "best", keep)
+        for number, before in enumerate([[0], [0, 1], [0, 2, 1]]):
+            finish(store, number, before, tmp_path)
+        with pytest.MonkeyPatch.context() as crash:
+            done = kill_at(crash, kills)
+            try:
+                finish(store, 3, ranking, tmp_path)
+                ended = True
+            except Killed:
+                pass
+        assert is_somewhere(store, 3), done
+        assert is_somewhere(store, 0) or (keep == 1 and store.crowned == 3), done
+        resumed = ModelStore(store.place, store.best, keep)
+        resumed.retain(ranking, tmp_path)
+        resumed.forget_others(set())
+        kept = {"best": 3} | ({"models/trial-0000": 0} if keep == 2 else {})
+        assert contents(resumed) == kept, done
+        assert {(run / folder / WORDS).read_bytes() for folder in kept} == {b"whole"}
+        files = {f"{folder}/{x}" for folder in kept for x in ("config.json", MARKER, WORDS)}
+        assert set(left_in(str(run))) == files, done
+    assert kills > 6 * disks
+
+
+def test_a_crash_before_the_new_model_is_whole_leaves_the_old_one_in_place(
     store: ModelStore, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    leave_model(store, 0)
-    store.crown(0, tiny_encoder)
+    finish(store, 0, [0], tiny_encoder)
     leave_model(store, 1)
     with monkeypatch.context() as crashing:
         crashing.setattr(models, "_copy_tokenizer", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            store.crown(1, tiny_encoder)
+            store.retain([1, 0], tiny_encoder)
     assert store.crowned == 0
-    store.crown(1, tiny_encoder)
+    store.retain([1, 0], tiny_encoder)
     assert store.crowned == 1
 
 
-def test_a_model_that_is_crowned_is_not_copied_again(
+def test_a_full_disk_while_crowning_keeps_what_was_there_and_names_the_place(
+    place: str, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    store = ModelStore(place, tmp_path / "run" / "best")
+    finish(store, 0, [0], tiny_encoder)
+    leave_model(store, 1)
+
+    def fill(_: Path, target: Path) -> None:  # a mock of a full disk
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(models, "_copy_tokenizer", fill)
+        with pytest.raises(DiskFullError, match=r"models/trial-0001: the disk is full: a model "):
+            store.retain([1, 0], tiny_encoder)
+    assert contents(store).get("best") == 0
+    assert list((tmp_path / "run").rglob("*.new")) == []
+    store.retain([1, 0], tiny_encoder)
+    store.forget(1)
+    assert contents(store) == {"best": 1}
+
+
+def test_leftovers_of_killed_generations_go_and_what_is_the_users_stays(
+    store: ModelStore, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    finish(store, 0, [0], tiny_encoder)
+    run = tmp_path / "run"
+    for name in (
+        "best.new",
+        "best.old",
+        "models/trial-0007.new",
+        "models/trial-0008",
+        "models/my",
+    ):
+        (run / name).mkdir(parents=True)
+    for number in (1, 2, 5):
+        leave_model(store, number)
+    store.retain([0], tiny_encoder)
+    store.forget_others({2})
+    assert sorted(path.name for path in run.iterdir()) == ["best", "models"]
+    assert [path.name for path in (run / "models").iterdir()] == ["my"]
+    assert [store.has_model(number) for number in (1, 2, 5)] == [False, True, False]
+
+
+def test_a_model_that_is_kept_is_not_looked_for_again(
     store: ModelStore, tiny_encoder: Path
 ) -> None:
-    leave_model(store, 0)
-    store.crown(0, tiny_encoder)
-    store.forget(0)
-    store.crown(0, tiny_encoder)  # there is nothing left to copy
+    finish(store, 0, [0], tiny_encoder)
+    store.retain([0], tiny_encoder)  # there is nothing left to copy
     assert store.crowned == 0
+
+
+def test_a_best_model_that_somebody_deleted_is_left_out(
+    store: ModelStore, tiny_encoder: Path
+) -> None:
+    store.retain([1, 0], tiny_encoder)
+    assert store.crowned is None
+    assert store.kept == set()
 
 
 @pytest.mark.parametrize("marker", ["", "{}", '{"trial": null}', "[]", '{"trial": "x"}'])
@@ -163,8 +416,6 @@ def test_what_a_killed_driver_left_of_rays_folder_goes_with_the_next(
 def test_storage_by_uri_is_the_same_place(tmp_path: Path, tiny_encoder: Path) -> None:
     store = ModelStore((tmp_path / "checkpoints").as_uri() + "/", tmp_path / "best")
     assert store.folder(1) == f"{(tmp_path / 'checkpoints').as_uri()}/trial-0001"
-    leave_model(ModelStore(str(tmp_path / "checkpoints"), tmp_path / "best"), 1)
-    store.crown(1, tiny_encoder)
-    store.forget(1)
+    finish(store, 1, [1], tiny_encoder)
     assert store.crowned == 1
     assert left_in(str(tmp_path / "checkpoints")) == []

@@ -65,7 +65,7 @@ def test_only_a_resume_wants_the_run_to_exist(tmp_path: Path) -> None:
         plan(tmp_path, resume=True)
     folder = plan(tmp_path).folder
     folder.create("", RunPlaces(search_id="", tracking_uri="", storage=""))
-    folder.journal.touch()
+    folder.journal.write_text("{}\n")
     assert plan(tmp_path, resume=True).folder == folder
     with pytest.raises(StudyError, match="holds a search already"):
         plan(tmp_path)

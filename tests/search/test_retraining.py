@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from pyarrow import parquet
 
 from rxtune.config import Configuration
-from rxtune.errors import DivergedError, TrialOutOfMemoryError
+from rxtune.errors import DiskFullError, DivergedError, TrialOutOfMemoryError
 from rxtune.results import ConfirmedRun, ZeroShot
 from rxtune.search import retraining
 from rxtune.search.cluster import Capacity
@@ -35,10 +36,10 @@ def run_of(seed: int) -> ConfirmedRun:
 def ended(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> Retrained:
     """Return how a run ends whose training returns or raises `outcome`."""
 
-    def train_and_test(*_: Any) -> tuple[ZeroShot, pa.Table]:
+    def train_and_test(run: ConfirmedRun, *_: Any) -> tuple[ConfirmedRun, pa.Table]:
         if isinstance(outcome, Exception):
             raise outcome
-        return TESTED, PREDICTIONS
+        return replace(run, zero_shot=outcome), PREDICTIONS
 
     monkeypatch.setattr(retraining, "_train_and_test", train_and_test)
     nothing: Any = None
@@ -62,10 +63,32 @@ def test_predictions_are_kept_in_the_runs_folder(tmp_path: Path) -> None:
     assert parquet.read_table(kept) == PREDICTIONS
 
 
+def test_predictions_that_cannot_be_written_whole_leave_those_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan: Any = SimpleNamespace(folder=RunFolder(tmp_path))
+    done = Retrained(run=run_of(12), is_final=True, predictions=PREDICTIONS)
+    retraining._keep_predictions(plan, done)
+
+    def torn(table: pa.Table, file: Any) -> None:
+        file.write(b"PAR1")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(retraining.parquet, "write_table", torn)
+    with pytest.raises(DiskFullError, match="predictions has no room"):
+        retraining._keep_predictions(plan, done)
+    kept = tmp_path / "predictions" / "test-trial-0003-seed-12.parquet"
+    assert parquet.ParquetFile(kept).metadata.num_rows == 1
+
+
 def test_a_retrained_run_is_tested_on_every_language(workload: Workload) -> None:
     found = retrain(run_of(1), replace(workload, dev={}), workload.dev, threads=1, device="cpu")
     result, saved = found.run.zero_shot, found.predictions
     assert result is not None
+    assert found.run.predictions == "test-trial-0003-seed-1.parquet"
+    assert found.run.forward_equivalents == 3 * 40  # a plain epoch of 40 examples
+    assert found.run.seconds is not None
+    assert found.run.seconds > 0
     assert result.split == "test"
     for language, accuracy in result.accuracy.items():
         rows = [row for row in saved.to_pylist() if row["language"] == language]

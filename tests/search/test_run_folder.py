@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,7 +23,7 @@ PLACES = RunPlaces(search_id="rs-1", tracking_uri="sqlite:////x/mlflow.db", stor
 def make_run(root: Path, name: str) -> RunFolder:
     folder = RunFolder.new(root, name)
     folder.create("task: babel\n", PLACES)
-    folder.journal.touch()
+    folder.journal.write_text("{}\n")
     return folder
 
 
@@ -68,6 +71,69 @@ def test_a_folder_without_a_journal_is_no_run_yet(tmp_path: Path) -> None:
     assert RunFolder.new(tmp_path, "rs").path.exists()
     with pytest.raises(StudyError, match="no run 'rs'"):
         RunFolder.existing(tmp_path, "rs")
+
+
+def test_an_empty_journal_of_a_start_that_was_killed_is_no_search(tmp_path: Path) -> None:
+    RunFolder.new(tmp_path, "rs").create("task: babel\n", PLACES)
+    (tmp_path / "rs" / "journal.log").touch()
+    folder = RunFolder.new(tmp_path, "rs")
+    assert not folder.has_begun
+    assert folder.left_id() == "rs-1"  # MLflow may have a run of that id
+
+
+def test_a_start_that_left_nothing_has_no_id(tmp_path: Path) -> None:
+    folder = RunFolder.new(tmp_path, "rs")
+    assert folder.left_id() is None
+    folder.create("", PLACES)
+    (folder.path / "places.json").write_text('{"search_id": "rs')  # killed while writing
+    assert folder.left_id() is None
+
+
+@pytest.mark.parametrize("open_folder", [RunFolder.new, RunFolder.existing])
+def test_a_run_that_another_driver_is_starting_is_refused_before_anything_is_written(
+    tmp_path: Path, open_folder: Any
+) -> None:
+    with (
+        RunFolder.new(tmp_path, "rs").held(),
+        pytest.raises(StudyError, match=rf"another rxtune search \(pid {os.getpid()}\) is using"),
+    ):
+        open_folder(tmp_path, "rs")
+
+
+def test_two_drivers_do_not_hold_one_run(tmp_path: Path) -> None:
+    first, second = RunFolder.new(tmp_path, "rs"), RunFolder.new(tmp_path, "rs")
+    with first.held():
+        with pytest.raises(StudyError, match="another rxtune search"), second.held():
+            pass
+        assert first.path.exists()
+    with second.held():
+        pass
+
+
+def test_a_start_that_is_refused_leaves_no_folder(tmp_path: Path) -> None:
+    folder = RunFolder.new(tmp_path / "runs", "rs")
+    with pytest.raises(ZeroDivisionError), folder.held():
+        _ = 1 / 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_has_begun_stays_and_is_free_again(tmp_path: Path) -> None:
+    folder = RunFolder.new(tmp_path, "rs")
+    with folder.held():
+        folder.create("", PLACES)
+    assert sorted(path.name for path in folder.path.iterdir()) == ["places.json", "study.yaml"]
+    assert RunFolder.new(tmp_path, "rs") == folder
+
+
+def test_a_file_system_that_cannot_lock_folders_is_used_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with RunFolder(tmp_path / "rs").held():
+        pass
 
 
 def test_an_unknown_run_is_refused_with_the_nearest(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,21 +21,31 @@ from transformers import AutoModelForSequenceClassification
 from rxtune.config import Configuration
 from rxtune.data.mixed_language import MixedPairs
 from rxtune.errors import DivergedError, TrialOutOfMemoryError
-from rxtune.results import Evaluation, ZeroShot
+from rxtune.results import Evaluation, Failure, ZeroShot
 from rxtune.search import trial
-from rxtune.search.trial import explain, parse, run_trial
+from rxtune.search.trial import evaluate_all, explain, parse, run_trial
 from rxtune.search.workload import Workload
 from rxtune.train import evaluate
 
 
 @pytest.fixture
-def messages(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def messages(monkeypatch: pytest.MonkeyPatch, sizes: list[int | None]) -> list[dict[str, Any]]:
     """Every report so far, as the driver reads it."""
     heard: list[dict[str, Any]] = []
-    monkeypatch.setattr(
-        ray.tune, "report", lambda metrics: heard.append(parse(metrics["message"]))
-    )
+
+    def report(metrics: dict[str, str]) -> None:
+        message = parse(metrics["message"])
+        sizes.append(message.pop("held"))
+        heard.append(message)
+
+    monkeypatch.setattr(ray.tune, "report", report)
     return heard
+
+
+@pytest.fixture
+def sizes() -> list[int | None]:
+    """How much the trial's folder held at every report."""
+    return []
 
 
 @pytest.fixture
@@ -45,6 +57,8 @@ def config(tmp_path: Path) -> dict[str, Any]:
         "folder": str(tmp_path / "trial-0003"),
         "threads": 1,
         "device": "cpu",
+        "replicates": 1,
+        "replicates_done": 0,
     }
 
 
@@ -68,6 +82,120 @@ def test_a_trial_reports_every_evaluation_then_every_language(
     assert list(result.accuracy) == ["eng", "qaa", "qab"]
     assert result.accuracy["qab"] == last.accuracy["qab"] == last.value
     assert (result.source_language, result.dev_languages) == ("eng", ("qab",))
+
+
+def test_a_trial_on_several_seeds_reports_each_and_keeps_the_first_ones_model(
+    messages: list[dict[str, Any]], config: dict[str, Any], workload: Workload
+) -> None:
+    run_trial(config, workload)
+    alone = messages.copy()
+    model = Path(config["folder"], "model", "model.safetensors")
+    weights = model.read_bytes()
+    shutil.rmtree(config["folder"])
+    messages.clear()
+
+    run_trial({**config, "replicates": 2}, workload)
+    assert [message["kind"] for message in messages] == [*(m["kind"] for m in alone), "finished"]
+    first, second = messages[2:]
+    assert first == alone[2]
+    assert (first["replicate"], second["replicate"]) == (1, 2)
+    assert first["value"] == messages[1]["evaluation"].value
+    assert second["zero_shot"].accuracy["qab"] == second["value"]
+    assert second["zero_shot"] != first["zero_shot"]
+    assert model.read_bytes() == weights
+
+
+def test_a_seed_that_is_done_is_not_trained_again(
+    messages: list[dict[str, Any]], config: dict[str, Any], workload: Workload
+) -> None:
+    run_trial({**config, "replicates": 2}, workload)
+    second = messages[-1]
+    messages.clear()
+    run_trial({**config, "replicates": 2, "replicates_done": 1}, workload)
+    assert messages == [second]
+
+
+def test_every_report_tells_how_much_the_trials_folder_held(
+    messages: list[dict[str, Any]],
+    sizes: list[int],
+    config: dict[str, Any],
+    workload: Workload,
+) -> None:
+    run_trial(config, workload)
+    first, second, last = sizes
+    assert second == pytest.approx(2 * first, rel=0.01)  # one checkpoint took the other's place
+    model = Path(config["folder"], "model", "model.safetensors").stat().st_size
+    assert last > first + model
+
+
+@pytest.mark.parametrize("what", ["checkpoint", "model", "predictions"])
+def test_a_full_disk_is_no_failure_of_the_trial(
+    what: str,
+    messages: list[dict[str, Any]],
+    config: dict[str, Any],
+    workload: Workload,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    writes = {
+        "checkpoint": "rxtune.train.checkpoint.save_file",
+        "model": "transformers.PreTrainedModel.save_pretrained",
+        "predictions": "rxtune.train.predictions.parquet.write_table",
+    }
+    full = OSError(28, "No space left on device")  # a mock of a full disk
+    monkeypatch.setattr(writes[what], failing_with(full))
+    run_trial(config, workload)
+    *evaluations, last = messages
+    assert len(evaluations) == (0 if what == "checkpoint" else 2)
+    assert last.keys() == {"kind", "reason"}
+    assert last["kind"] == "disk full"
+    assert (
+        f"trial-0003/{'checkpoint' if what == 'checkpoint' else 'model'}: the disk is full: "
+        in (last["reason"])
+    )
+    assert f"{what} need" in last["reason"]
+
+
+def test_a_trial_reports_macro_f1_and_the_noisy_source_beside_the_accuracy(
+    messages: list[dict[str, Any]], config: dict[str, Any], workload: Workload
+) -> None:
+    select = workload.study.select.model_copy(
+        update={"metric": "macro_f1", "objective": ("source", "compute")}
+    )
+    study = workload.study.model_copy(update={"select": select})
+    run_trial(config, replace(workload, study=study))
+    last, result = messages[1]["evaluation"], messages[2]["zero_shot"]
+    assert list(last.macro_f1) == ["qab", "eng"]
+    assert last.value == last.macro_f1["eng"] == result.macro_f1["eng"] == result.source_score
+    assert last.objectives == (last.value, last.forward_equivalents)
+    assert result.metric == "macro_f1"
+    assert 0.0 <= result.noisy_source <= 1.0
+
+
+def test_no_language_is_predicted_twice_at_the_end(
+    messages: list[dict[str, Any]],
+    config: dict[str, Any],
+    workload: Workload,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As an attribute of its package, the function of the same name hides the module.
+    module = importlib.import_module("rxtune.train.evaluate")
+    plain, asked = module.predict_by_language, list[list[str]]()
+
+    def predict(model: Any, tables: Any, **values: Any) -> Any:
+        asked.append(list(tables))
+        return plain(model, tables, **values)
+
+    monkeypatch.setattr(module, "predict_by_language", predict)
+    run_trial(config, workload)
+    assert asked == [["eng", "qaa"]]
+
+
+def test_a_test_split_is_not_evaluated_with_noise(workload: Workload) -> None:
+    tables = {"eng": workload.dev["eng"], "qab": workload.dev["qab"]}
+    result, predictions = evaluate_all(workload.model(0), workload, tables, split="test")
+    assert (result.noisy_source, result.split) == (None, "test")
+    assert list(result.macro_f1) == list(result.accuracy) == ["eng", "qab"]
+    assert predictions.num_rows == 32
 
 
 def test_the_model_it_leaves_has_the_accuracy_it_reported(
@@ -125,7 +253,8 @@ def test_a_divergence_is_a_report_not_an_exception(
         trial, "train_and_evaluate", failing_with(DivergedError("loss is nan at update 3"))
     )
     run_trial(config, workload)
-    assert messages == [{"kind": "failed", "reason": "diverged: loss is nan at update 3"}]
+    reason = "diverged: loss is nan at update 3"
+    assert messages == [{"kind": "failed", "failure": Failure.DIVERGED, "reason": reason}]
 
 
 def test_memory_that_runs_out_is_a_report_that_says_what_to_try(
@@ -137,7 +266,8 @@ def test_memory_that_runs_out_is_a_report_that_says_what_to_try(
     monkeypatch.setattr("rxtune.train.fine_tune", failing_with(MemoryError("no room")))
     run_trial(config, workload)
     (message,) = messages
-    assert message.keys() == {"kind", "reason"}
+    assert message.keys() == {"kind", "failure", "reason"}
+    assert message["failure"] is Failure.OUT_OF_MEMORY
     assert message["reason"].startswith("out of memory: a pass of 8 examples must fit")
     assert "train.accumulation: 2" in message["reason"]
 
@@ -168,6 +298,7 @@ def test_any_other_error_is_a_report_with_its_traceback(
     run_trial(config, workload)
     (message,) = messages
     assert (message["kind"], message["reason"]) == ("failed", "ValueError: odd")
+    assert message["failure"] is Failure.ERROR
     assert "in fail\n    raise error\n" in message["traceback"]
 
 

@@ -15,6 +15,7 @@ from rxtune.search.warm_start import WarmStart, learn
 from tests.search.test_decisions import RESULT, build_study, evaluation, run
 
 METHOD = Parameter("method", Choice(("standard", "rs_rp")))
+METHOD_ALONE = Parameter("method", Constant("standard"))
 RATE = Parameter("learning_rate", LogUniform(0.3, 3.0))
 
 
@@ -148,18 +149,10 @@ def test_results_that_cannot_be_compared_are_refused(
 
 
 def test_other_units_are_refused(search: SearchStudy) -> None:
-    absolute = Study.model_validate(
-        {
-            "units": "absolute",
-            "space": Space(
-                {
-                    "method": Parameter("method", Constant("standard")),
-                    "learning_rate": Parameter("learning_rate", LogUniform(1e-5, 1e-4)),
-                }
-            ),
-        }
-    )
-    with pytest.raises(StudyError, match="with units relative and cannot teach .* absolute"):
+    rate = Parameter("learning_rate", LogUniform(1e-5, 1e-4))
+    space = Space({"method": METHOD_ALONE, "learning_rate": rate}, "absolute")
+    absolute = Study.model_validate({"units": "absolute", "space": space})
+    with pytest.raises(StudyError, match=r"with units relative and cannot teach .* absolute"):
         learn("first", search.study, search.records(), absolute)
 
 

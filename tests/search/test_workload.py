@@ -86,11 +86,38 @@ def test_all_trials_share_the_seed_of_the_search(workload: Workload) -> None:
     assert workload.settings(Configuration(learning_rate=2.0), "cpu").seed == 7
 
 
+def selecting(workload: Workload, *objective: str) -> Workload:
+    """Return the workload of a study with two dev languages and these objectives."""
+    select = workload.study.select.model_copy(update={"objective": objective})
+    study = workload.study.model_copy(update={"select": select})
+    dev = {**workload.dev, "qaa": workload.dev["qaa"].slice(0, 10)}
+    return replace(workload, study=study, dev=dev, dev_languages=("qaa", "qab"))
+
+
 def test_the_value_is_the_mean_over_the_dev_languages_alone(workload: Workload) -> None:
-    accuracy = {"eng": 0.9, "qaa": 0.4, "qab": 0.6}
-    assert workload.aggregate(accuracy) == 0.6
+    scores = {"eng": 0.9, "qaa": 0.4, "qab": 0.6}
+    assert workload.objectives(scores, 100.0) == (0.6,)
+    assert list(workload.evaluated) == ["qab"]
     both = replace(workload, dev_languages=("qaa", "qab"))
-    assert both.aggregate(accuracy) == pytest.approx(0.5)
+    assert both.objectives(scores, 100.0) == (pytest.approx(0.5),)
+
+
+@pytest.mark.parametrize(
+    ("objectives", "languages", "examples"),
+    [
+        (("mean", "compute"), ["qaa", "qab"], 26),
+        (("worst",), ["qaa", "qab"], 10),
+        (("source", "mean"), ["qaa", "qab", "eng"], 16),
+    ],
+)
+def test_the_objectives_say_what_is_evaluated_and_how_much_is_behind_a_value(
+    workload: Workload, objectives: tuple[str, ...], languages: list[str], examples: int
+) -> None:
+    changed = selecting(workload, *objectives)
+    assert list(changed.evaluated) == languages
+    assert changed.score_examples == examples
+    scores = dict.fromkeys(languages, 0.5)
+    assert len(changed.objectives(scores, 100.0)) == len(objectives)
 
 
 def test_the_test_split_is_read_only_when_asked_for(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mlflow.utils.validation import validate_param_and_metric_name
 
 from rxtune.config import Configuration
-from rxtune.results import ZeroShot
+from rxtune.results import Failure, ZeroShot
 from rxtune.track import projection
 
 
@@ -76,5 +76,35 @@ def test_an_evaluation_in_the_record_and_beside_it_is_one(record, evaluation):
 
 
 def test_an_interrupted_trial_has_no_end_yet(record):
-    interrupted = record(0, "failed", evaluations=1, reason="interrupted by Ctrl-C")
+    interrupted = record(0, "failed", evaluations=1, failure=Failure.INTERRUPTED)
     assert "duration_seconds" not in {m.key for m in projection.metrics(interrupted)}
+
+
+def test_macro_f1_stands_beside_the_accuracy_where_it_chose(record, evaluation):
+    plain, f1 = record(0, "finished").zero_shot, {"eng": 0.8, "qaa": 0.3, "qaf": 0.4, "qag": 0.2}
+    by_f1 = replace(plain, metric="macro_f1", macro_f1=f1)
+    logged = {m.key: m.value for m in projection.metrics(record(0, "finished", zero_shot=by_f1))}
+    assert (logged["zero_shot/qaa"], logged["zero_shot_macro_f1/qaa"]) == (0.7, 0.3)
+    assert (logged["target_mean"], logged["target_mean_macro_f1"]) == (0.6, 0.3)
+    assert (logged["held_out_mean"], logged["held_out_mean_macro_f1"]) == (0.65, 0.25)
+    assert (logged["source_accuracy"], logged["source_macro_f1"]) == (0.9, 0.8)
+    assert (logged["worst_language_accuracy"], logged["worst_language_macro_f1"]) == (0.5, 0.2)
+
+
+def test_an_evaluation_by_macro_f1_names_its_value_so(evaluation):
+    by_f1 = replace(evaluation(1, 0.4), metric="macro_f1", macro_f1={"qaf": 0.4})
+    logged = {m.key: m.value for m in projection.evaluation_metrics(by_f1)}
+    assert (logged["dev_macro_f1"], logged["dev_macro_f1/qaf"]) == (0.4, 0.4)
+    assert "dev_accuracy/qaf" in logged
+    assert "dev_accuracy" not in logged
+
+
+def test_where_accuracy_chose_macro_f1_is_logged_by_language_at_the_end_alone(record, evaluation):
+    both = replace(evaluation(1), macro_f1={"qaf": 0.4})
+    assert not any("macro_f1" in m.key for m in projection.evaluation_metrics(both))
+    result = replace(record(0, "finished").zero_shot, macro_f1={"eng": 0.8, "qaa": 0.3})
+    logged = projection.metrics(record(0, "finished", zero_shot=result))
+    assert {m.key for m in logged if "macro_f1" in m.key} == {
+        "zero_shot_macro_f1/eng",
+        "zero_shot_macro_f1/qaa",
+    }

@@ -12,6 +12,8 @@ import urllib.request
 
 import pytest
 
+from rxtune.results import Failure
+
 pytestmark = pytest.mark.slow_end_to_end
 
 START_SECONDS = 90
@@ -145,7 +147,7 @@ def test_a_server_in_the_same_folder_shows_the_whole_search(
 
 def test_an_interrupted_trial_runs_again_over_http(server, open_tracker, record):
     tracker = open_tracker("resumed-http", server)
-    tracker.trial_ended(record(0, "failed", evaluations=1, reason="interrupted by Ctrl-C"))
+    tracker.trial_ended(record(0, "failed", evaluations=1, failure=Failure.INTERRUPTED))
     tracker.close()
     assert search(server, tracker)[1][0]["status"] == "KILLED"
     again = open_tracker("resumed-http", server)

@@ -1,7 +1,9 @@
 """Where runs are kept, and what is refused before a trial trains."""
 
+import shutil
 import socket
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -71,6 +73,31 @@ def test_a_file_that_is_no_database_is_refused_at_once(tmp_path):
     (tmp_path / "notes.db").write_text("not a database, but long enough to look like one" * 50)
     with pytest.raises(TrackingError, match=r"notes\.db: file is not a database; give another"):
         connect(f"sqlite:///{tmp_path}/notes.db", "babel")
+
+
+def test_a_database_that_a_kill_left_half_made_is_made_anew(database, tmp_path, monkeypatch):
+    path = tmp_path / "mlflow.db"
+    connect(f"sqlite:///{database}", "made")  # a whole one, to copy from
+
+    def killed(tracking_uri):
+        Path(tracking_uri.removeprefix("sqlite:///")).write_bytes(b"half of the tables")
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr("rxtune.track.store.MlflowClient", killed)
+    with pytest.raises(TrackingError, match="killed"):
+        connect(f"sqlite:///{path}", "babel")
+    assert path.stat().st_size == 0  # nothing, not half of it
+
+    def makes(tracking_uri):
+        made = Path(tracking_uri.removeprefix("sqlite:///"))
+        if not made.exists():
+            shutil.copy(database, made)
+        return MlflowClient(tracking_uri)
+
+    monkeypatch.setattr("rxtune.track.store.MlflowClient", makes)
+    connect(f"sqlite:///{path}", "babel")
+    assert path.stat().st_size > 0
+    assert [file.name for file in tmp_path.glob("mlflow*")] == ["mlflow.db"]
 
 
 def test_a_place_that_is_no_folder_is_refused(tmp_path):

@@ -9,6 +9,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from rxtune.config.configuration import Configuration
+from rxtune.results import Failure
 from rxtune.track import Tracker
 
 
@@ -87,7 +88,8 @@ def test_the_status_tells_a_stop_from_a_failure_from_an_interruption(
     open_tracker, client, record, state, reason, status
 ):
     tracker = open_tracker()
-    tracker.trial_ended(record(1, state, evaluations=1, reason=reason))
+    failure = Failure.INTERRUPTED if status == "KILLED" else None
+    tracker.trial_ended(record(1, state, evaluations=1, reason=reason, failure=failure))
     tracker.close()
     run = children(client, tracker)[1]
     assert run.info.status == status
@@ -131,7 +133,7 @@ def test_an_interrupted_trial_runs_again_in_the_same_child(
     open_tracker, client, record, evaluation
 ):
     tracker = open_tracker("resumed")
-    tracker.trial_ended(record(0, "failed", evaluations=1, reason="interrupted by Ctrl-C"))
+    tracker.trial_ended(record(0, "failed", evaluations=1, failure=Failure.INTERRUPTED))
     tracker.search_ended("interrupted", metrics={}, tags={}, description="", artifacts={})
     tracker.close()
     assert client.get_run(tracker.run_id).info.status == "KILLED"

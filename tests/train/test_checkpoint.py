@@ -12,7 +12,7 @@ from pyarrow import fs
 from transformers import PreTrainedModel
 
 from rxtune import storage
-from rxtune.errors import DataError
+from rxtune.errors import DataError, DiskFullError
 from rxtune.results import Evaluation
 from rxtune.train import TrainSettings
 from rxtune.train import checkpoint as checkpoints
@@ -111,6 +111,46 @@ def test_a_kill_while_writing_leaves_the_last_checkpoint(
     assert found.updates == 5
 
 
+def test_a_write_that_fails_leaves_no_second_file(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.save(str(tmp_path))
+
+    def fill_the_disk(tensors: object, path: str, metadata: object) -> None:
+        Path(path).write_bytes(b"half a file")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "save_file", fill_the_disk)
+    with pytest.raises(DiskFullError, match=r"the disk is full: a checkpoint needs \d+ kB, "):
+        run.save(str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+
+
+def test_two_writers_at_once_leave_a_whole_checkpoint_and_neither_fails(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_file = checkpoints.save_file
+    orphan = [run]
+
+    def overtaken(tensors: Any, path: str, metadata: Any) -> None:
+        save_file(tensors, path, metadata)
+        if orphan:  # the worker of a killed driver writes now, between write and rename
+            orphan.pop().save(str(tmp_path))
+
+    monkeypatch.setattr(checkpoints, "save_file", overtaken)
+    run.save(str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+    assert run.load(str(tmp_path)) is not None
+
+
+def test_who_takes_a_run_over_deletes_what_killed_writers_left(run: Run, tmp_path: Path) -> None:
+    run.save(str(tmp_path))
+    (tmp_path / f"{FILE_NAME}.0a1b.new").write_bytes(b"half a file")
+    (tmp_path / "notes.new").write_text("somebody else's")
+    assert run.load(str(tmp_path)) is not None
+    assert sorted(path.name for path in tmp_path.iterdir()) == [FILE_NAME, "notes.new"]
+
+
 def test_a_checkpoint_takes_the_place_of_the_last_one(run: Run, tmp_path: Path) -> None:
     run.save(str(tmp_path))
     run.state.updates = 9
@@ -192,4 +232,4 @@ def test_a_checkpoint_of_another_format_is_refused(
 def test_a_checkpoint_holds_no_pickle(run: Run, tmp_path: Path) -> None:
     data = Path(run.save(str(tmp_path))).read_bytes()
     assert data[8:9] == b"{"  # safetensors: eight bytes of length, then JSON
-    assert not data.startswith((b"PK", b"\x80"))
+    assert not data.startswith((b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05"))

@@ -10,9 +10,16 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from rxtune.config import Metric
 from rxtune.data.mixed_language import MixedPairs
 from rxtune.train import evaluate, predict
-from rxtune.train.evaluate import _by_length, evaluate_mixed, predict_by_language
+from rxtune.train.evaluate import (
+    _by_length,
+    evaluate_mixed,
+    evaluate_noisy,
+    predict_by_language,
+)
+from rxtune.train.scores import score
 
 MakeTable = Callable[..., pa.Table]
 
@@ -100,3 +107,50 @@ def test_the_matrix_counts_every_ordered_pair_of_languages(
         (first, second): matrix[first][second] for first, second in names
     }
     assert list(matrix) == list(matrix["qaa"]) == ["eng", "qaa"]
+
+
+def test_the_matrix_can_be_of_macro_f1(model: PreTrainedModel, make_table: MakeTable) -> None:
+    parts = [make_table(15, seed=seed) for seed in range(4)]
+    pairs = MixedPairs(
+        languages=("eng", "qaa"), items=15, tokens=pa.concat_tables(parts).combine_chunks()
+    )
+    matrix = evaluate_mixed(model, pairs, pad_id=1, metric="macro_f1")
+    labels = parts[2].column("label").to_numpy()
+    expected = score(labels, predict(model, parts[2], pad_id=1), "macro_f1")
+    assert matrix["qaa"]["eng"] == pytest.approx(expected)
+
+
+# --- noise
+
+
+def test_noise_of_no_size_changes_nothing(
+    any_model: PreTrainedModel, make_table: MakeTable
+) -> None:
+    table = make_table(20, types=False)
+    clean = predict(any_model, table, pad_id=1)
+    np.testing.assert_array_equal(predict(any_model, table, pad_id=1, sigma=1e-9), clean)
+
+
+def test_noise_is_the_same_every_time_and_changes_predictions(
+    any_model: PreTrainedModel, make_table: MakeTable
+) -> None:
+    table = make_table(60, types=False)
+    noisy = predict(any_model, table, pad_id=1, sigma=10.0)
+    torch.rand(3)  # it is not drawn from the global generator
+    np.testing.assert_array_equal(predict(any_model, table, pad_id=1, sigma=10.0), noisy)
+    assert (predict(any_model, table, pad_id=1) != noisy).any()
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_a_noisy_score_is_that_of_noisy_predictions_and_leaves_no_noise(
+    model: PreTrainedModel, make_table: MakeTable, metric: Metric
+) -> None:
+    model.train()
+    table = make_table(40).append_column("id", pa.array([str(n) for n in range(40)]))
+    clean, before = predict(model, table, pad_id=1), torch.get_rng_state()
+    found = evaluate_noisy(model, table, pad_id=1, sigma=5.0, metric=metric)
+    labels = table.column("label").to_numpy()
+    assert found == score(labels, predict(model, table, pad_id=1, sigma=5.0), metric)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert model.training
+    np.testing.assert_array_equal(predict(model, table, pad_id=1), clean)

@@ -79,7 +79,7 @@ def test_a_bf16_run_ends_near_the_fp32_one(
             settings,
             pad_id=1,
             on_evaluation=lambda _: None,
-            aggregate=lambda accuracy: accuracy["eng"],
+            objectives=lambda scores, cost: (scores["eng"],),
             device=CUDA,
         )
         assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}

@@ -17,6 +17,7 @@ from rxtune.perturb import Perturbation
 from rxtune.results import Evaluation
 from rxtune.train import EncoderWeights, FineTuned, TrainSettings, build_model, fine_tune
 from rxtune.train.checkpoint import FILE_NAME
+from rxtune.train.evaluate import predict_by_language
 
 SMOOTH_ADV = Perturbation(sigma=0.01, radius=0.02, pgd_steps=2)
 METHODS = pytest.mark.parametrize("perturbation", [None, SMOOTH_ADV], ids=["plain", "smooth_adv"])
@@ -54,8 +55,7 @@ class Trainer:
             settings,
             pad_id=1,
             on_evaluation=told,
-            aggregate=lambda accuracy: accuracy["qaa"],
-            **values,
+            **{"objectives": lambda scores, cost: (scores["qaa"],), **values},
         )
 
 
@@ -202,6 +202,42 @@ def test_evaluations_come_at_equal_shares_and_at_the_end(
     assert [(e.number, e.updates) for e in told] == [(1, 4), (2, 8), (3, 11), (4, 15)]
     assert all(e.value == e.accuracy["qaa"] for e in told)
     assert [e.seconds for e in told] == sorted(e.seconds for e in told)
+
+
+def test_an_evaluation_keeps_what_is_compared_and_the_first_is_its_value(
+    trainer: Trainer, make_settings: Callable[..., TrainSettings]
+) -> None:
+    found = trainer(
+        make_settings(),
+        trainer.model(),
+        metric="macro_f1",
+        objectives=lambda scores, cost: (min(scores.values()), cost),
+    )
+    for evaluation in found.evaluations:
+        assert evaluation.scores == evaluation.macro_f1
+        assert evaluation.value == min(evaluation.macro_f1.values())
+        assert evaluation.objectives == (evaluation.value, evaluation.forward_equivalents)
+        assert Evaluation.from_json(evaluation.to_json()) == evaluation
+
+
+def test_one_objective_is_the_value_alone(
+    trainer: Trainer, make_settings: Callable[..., TrainSettings]
+) -> None:
+    found = trainer(make_settings(), trainer.model())
+    assert {evaluation.objectives for evaluation in found.evaluations} == {()}
+    assert {evaluation.metric for evaluation in found.evaluations} == {"accuracy"}
+
+
+def test_the_last_predictions_are_those_of_the_model_it_leaves(
+    trainer: Trainer, make_settings: Callable[..., TrainSettings], tmp_path: Path
+) -> None:
+    model, again = trainer.model(), trainer.model()
+    found = trainer(make_settings(), model, checkpoint_folder=str(tmp_path))
+    expected = predict_by_language(model, trainer.dev, pad_id=1)
+    resumed = trainer(make_settings(), again, checkpoint_folder=str(tmp_path))
+    for predictions in (found.predictions, resumed.predictions):
+        assert predictions.keys() == expected.keys()
+        assert all((predictions[lang] == expected[lang]).all() for lang in expected)
 
 
 def test_cost_adds_up_over_examples(
