@@ -96,7 +96,7 @@ def run(
     outcome = fine_tune(
         classifier, train, candidates, settings, pad_id=pad,
         on_evaluation=lambda evaluation: curve.append(dict(evaluation.accuracy)),
-        aggregate=lambda accuracy: sum(accuracy.values()) / len(accuracy),
+        objectives=lambda scores, cost: (sum(scores.values()) / len(scores),),
     )  # fmt: skip
     curve[-1] = evaluate(classifier, dev, pad_id=pad)
     test = {language: table(language, "test") for language in task.languages}
