@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from statistics import fmean
@@ -203,6 +203,8 @@ class TrialRecord:
     """What kind of failure it was; None unless the trial failed."""
     losses: int = 0
     """How often its worker was lost and the trial given to another one."""
+    retry_of: int | None = None
+    """Number of the interrupted trial that this one goes on with; None: it goes on with none."""
     is_baseline: bool = False
     """Trial 0 (or its retry): plain fine-tuning at default parameters."""
     absolute: Mapping[str, float] = field(default_factory=dict)
@@ -233,6 +235,11 @@ class TrialRecord:
         """Training cost so far (0 before the first evaluation), of all seeds that are done."""
         once = self.evaluations[-1].forward_equivalents if self.evaluations else 0.0
         return once * max(1, len(self.replicates))
+
+
+def continued(records: Iterable[TrialRecord]) -> set[int]:
+    """Return the interrupted trials whose training another one has reported as its own."""
+    return {r.retry_of for r in records if r.evaluations and r.retry_of is not None}
 
 
 Role = Literal["robust", "named", "best plain", "default plain"]

@@ -11,7 +11,7 @@ from rxtune.config.parameter import RULES, Parameter
 from rxtune.config.select import Metric, Objective
 from rxtune.config.space import Choice, Constant, Domain, Space
 from rxtune.report.statistics import binomial_standard_error
-from rxtune.results import TrialRecord, TrialState
+from rxtune.results import Failure, TrialRecord, TrialState, continued
 
 EDGE = 0.05
 """A winner within this share of a domain's width from its end is at the edge."""
@@ -98,7 +98,7 @@ def summarise(
         dev_languages=_dev_languages(finished, records, objective),
         objective=objective,
         metric=next((e.metric for r in records for e in r.evaluations), "accuracy"),
-        spent=sum(record.forward_equivalents for record in records),
+        spent=_spent(records),
         saved_share=saved_share(records, evaluations),
         warnings=(),
     )
@@ -125,7 +125,7 @@ def saved_share(records: Iterable[TrialRecord], evaluations: int | None) -> floa
         evaluations: E; without it the answer is None.
     """
     records = list(records)
-    spent = sum(record.forward_equivalents for record in records)
+    spent = _spent(records)
     if evaluations is None or spent <= 0:
         return None
     saved = 0.0
@@ -134,6 +134,11 @@ def saved_share(records: Iterable[TrialRecord], evaluations: int | None) -> floa
             done = record.evaluations[-1].number
             saved += record.forward_equivalents * max(evaluations / done - 1.0, 0.0)
     return saved / (saved + spent)
+
+
+def _spent(records: Sequence[TrialRecord]) -> float:
+    reported_again = continued(records)
+    return sum(r.forward_equivalents for r in records if r.number not in reported_again)
 
 
 def _best(records: Iterable[TrialRecord]) -> TrialRecord | None:
@@ -189,12 +194,14 @@ def _missing(summary: Summary, records: Sequence[TrialRecord]) -> Iterator[str]:
 
 
 def _failures(summary: Summary, records: Sequence[TrialRecord]) -> Iterator[str]:
-    failed = summary.by_state[TrialState.FAILED]
-    if failed and failed >= FAILED_SHARE * summary.trials:
-        reasons = Counter(r.reason for r in records if r.state is TrialState.FAILED and r.reason)
+    own = [r for r in records if r.failure is not Failure.INTERRUPTED]
+    failures = [r for r in own if r.state is TrialState.FAILED]
+    failed = len(failures)
+    if failed and failed >= FAILED_SHARE * len(own):
+        reasons = Counter(r.reason for r in failures if r.reason)
         most = reasons.most_common(1)
         why = f"; most often: {most[0][0]}" if most else ""
-        yield f"{failed} of {summary.trials} trials failed{why}"
+        yield f"{failed} of {len(own)} trials failed{why}"
 
 
 def _error_of_difference(summary: Summary, examples: int) -> float:

@@ -10,7 +10,7 @@ from typing import Literal
 from rxtune.config.budget import Compute, write_duration
 from rxtune.config.search_settings import SearchSettings
 from rxtune.config.select import Objective
-from rxtune.results import TrialRecord, TrialState
+from rxtune.results import TrialRecord, TrialState, continued
 
 _HOUR = 3600.0
 
@@ -90,11 +90,14 @@ def spent(
 ) -> float:
     """Return the training that all trials have reported, in hours of a device or forward passes.
 
-    A trial on several seeds counts as often; each costs what the first one did.
+    A trial on several seeds counts as often; each costs what the first one did. One that goes on
+    with an interrupted trial has reported that one's training as its own.
     """
+    records = list(records)
+    reported_again = continued(records)
     total = 0.0
     for record in records:
-        if record.evaluations:
+        if record.evaluations and record.number not in reported_again:
             last, seeds = record.evaluations[-1], max(1, len(record.replicates))
             hours = last.seconds / _HOUR * limits.devices
             total += seeds * (hours if unit == "hours" else last.forward_equivalents)

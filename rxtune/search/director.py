@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,8 @@ class Director:
             record = self._decisions.ask()
         if record is None:
             return None
+        if record.retry_of is not None and not record.evaluations:
+            self._models.adopt(record.retry_of, record.number)
         absolute = self._workload.absolute(record.configuration)
         self._decisions.describe(record.number, absolute=absolute)
         self._tracker.trial_started(self._decisions.record(record.number))
@@ -137,13 +139,13 @@ class Director:
             self.ending = reason_to_end(self._limits, records, self._elapsed())
 
     def _cut(self, number: int) -> None:
-        """End a running trial because the search ends; a resume takes it up again."""
+        """End a running trial because the search ends; a resume goes on from its checkpoint."""
         self.cut += 1
         why = "interrupted: the search was ended"
         if self.ending is not None and not self.interrupted:
             why = self.ending.reason
         self._decisions.fail(number, why, Failure.INTERRUPTED)
-        self._wind_up(number)
+        self._tracker.trial_ended(self._decisions.record(number))
 
     def hear(self, number: int, message: str) -> bool:
         """Act on a worker's report; return whether the trial must stop."""
@@ -232,10 +234,21 @@ class Director:
         records = self._decisions.records()
         self._tracker.sync(records)
         self._keep_best()
-        self._models.forget_others({r.number for r in records if r.state is TrialState.RUNNING})
+        self._models.forget_others(_unfinished(records))
 
     def end_running(self) -> None:
         """Tell the trials that the end of the search cut off."""
         self._mind_limits()
         for record in self._decisions.running():
             self._cut(record.number)
+
+
+def _unfinished(records: Sequence[TrialRecord]) -> set[int]:
+    """Return the trials that a resume goes on with: running ones, and those cut off."""
+    retried = {record.retry_of for record in records}
+    return {
+        record.number
+        for record in records
+        if record.state is TrialState.RUNNING
+        or (record.failure is Failure.INTERRUPTED and record.number not in retried)
+    }

@@ -79,12 +79,28 @@ class ModelStore:
         files, root = self._opened
         storage.delete_folder(files, f"{root}/{_name(number)}")
 
-    def forget_others(self, running: Collection[int]) -> None:
+    def adopt(self, old: int, new: int) -> None:
+        """Hand what an interrupted trial has left to the one that goes on with it.
+
+        Without it the new one trains from the start, to the same weights.
+        """
+        files, root = self._opened
+        source, target = f"{root}/{_name(old)}", f"{root}/{_name(new)}"
+        if files.get_file_info(source).type != fs.FileType.Directory:
+            return
+        if isinstance(files, fs.LocalFileSystem):
+            shutil.rmtree(target, ignore_errors=True)
+            Path(source).rename(target)
+            return
+        fs.copy_files(source, target, source_filesystem=files, destination_filesystem=files)
+        storage.delete_folder(files, source)
+
+    def forget_others(self, unfinished: Collection[int]) -> None:
         """Delete what all trials but these left in the storage; for a resume."""
         files, root = self._opened
         for info in files.get_file_info(fs.FileSelector(root, allow_not_found=True)):
             found = _TRIAL.fullmatch(info.base_name)
-            if found and int(found[1]) not in running:
+            if found and int(found[1]) not in unfinished:
                 storage.delete_folder(files, info.path)
 
     def tidy(self) -> None:

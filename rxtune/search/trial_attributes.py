@@ -128,6 +128,7 @@ def to_record(trial: FrozenTrial) -> TrialRecord:
         reason=attributes.get("reason"),
         failure=Failure(attributes["failure"]) if "failure" in attributes else None,
         losses=attributes.get("losses", 0),
+        retry_of=attributes.get("retry_of"),
         is_baseline="baseline" in attributes,
         absolute=attributes.get("absolute", {}),
         evaluations=tuple(evaluations_of(trial).values()),

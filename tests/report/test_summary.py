@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rxtune.config.configuration import Configuration
 from rxtune.config.space import Choice, Int, LogUniform, Parameter, Space, Uniform
 from rxtune.report import summarise
-from rxtune.results import TrialState, ZeroShot
+from rxtune.results import Failure, TrialState, ZeroShot
 
 METHODS = ["standard", "rs_rp"]
 
@@ -183,3 +183,14 @@ def test_the_score_is_named_by_what_the_search_maximised(trial, objective, dev, 
     last = replace(plain.evaluations[-1], metric=metric)
     record = replace(plain, zero_shot=result, evaluations=(last,))
     assert summarise([record], objective=objective).score_name == name
+
+
+def test_trials_that_the_searchs_end_cut_off_are_no_failures_and_count_once(trial):
+    cut = replace(
+        trial(1, "failed", evaluations=2), failure=Failure.INTERRUPTED, reason="ended: no time"
+    )
+    again = replace(trial(3), retry_of=1)
+    summary = summarise([trial(0, method="standard"), cut, trial(2), again])
+    assert not any("failed" in warning for warning in summary.warnings)
+    whole = summarise([trial(0, method="standard"), trial(2), trial(3)])
+    assert summary.spent == whole.spent

@@ -13,7 +13,7 @@ import pytest
 from rxtune.config import Configuration, Stopping, Study
 from rxtune.errors import DiskFullError
 from rxtune.results import Evaluation, Failure, TrialRecord, TrialState, ZeroShot
-from rxtune.search.budgets import Limits
+from rxtune.search.budgets import Limits, spent
 from rxtune.search.decisions import SearchStudy
 from rxtune.search.director import Director
 from rxtune.search.retries import NODE_LOSSES, Loss
@@ -598,3 +598,26 @@ def test_of_a_trial_on_several_seeds_only_a_contender_goes_on(
         assert not director.hear(strong, finished(2, 0.8))  # has no more seeds
         assert decisions.record(strong).value == pytest.approx(0.7)
         assert spy.told.count(("trial_ended", strong)) == 1
+
+
+def test_a_trial_that_was_cut_off_goes_on_from_its_files_under_its_new_number(
+    director: Director, direct: Callable[..., Director], decisions: SearchStudy, spy: Spy
+) -> None:
+    number = start(director)
+    director.hear(number, evaluation(1, 0.5))
+    director.interrupt()
+    director.end_running()
+    assert ("forget", number) not in spy.told
+    resumed = direct(decisions)
+    resumed.make_up()
+    assert spy.told[-1] == ("forget_others", {number})
+    again = start(resumed)
+    assert ("adopt", number) in spy.told
+    assert decisions.record(again).retry_of == number
+    # What it reports again is one training, not two.
+    resumed.hear(again, evaluation(1, 0.5))
+    limits = Limits(search=decisions.study.search, evaluations=2, examples=1000)
+    assert spent(limits, "forward_equivalents", decisions.records()) == 30.0
+    spy.told.clear()
+    direct(decisions).make_up()
+    assert spy.told[-1] == ("forget_others", {again})

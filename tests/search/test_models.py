@@ -419,3 +419,21 @@ def test_storage_by_uri_is_the_same_place(tmp_path: Path, tiny_encoder: Path) ->
     finish(store, 1, [1], tiny_encoder)
     assert store.crowned == 1
     assert left_in(str(tmp_path / "checkpoints")) == []
+
+
+@pytest.mark.parametrize("kind", ["local", "remote"])
+def test_a_trial_takes_over_what_an_interrupted_one_left(kind: str, tmp_path: Path) -> None:
+    place = tmp_path / "checkpoints"
+    store = ModelStore(str(place), tmp_path / "run" / "best")
+    if kind == "remote":
+        # A mock: a file system that can only copy, as a bucket's.
+        store.__dict__["_opened"] = (fs.SubTreeFileSystem("/", fs.LocalFileSystem()), str(place))
+    left = place / "trial-0003" / "checkpoint" / "checkpoint.safetensors"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"weights")
+    store.adopt(3, 5)
+    taken = place / "trial-0005" / "checkpoint" / "checkpoint.safetensors"
+    assert taken.read_bytes() == b"weights"
+    assert not (place / "trial-0003").exists()
+    store.adopt(3, 6)  # nothing is left: the new one starts from the beginning
+    assert not (place / "trial-0006").exists()
