@@ -16,13 +16,22 @@ from rxtune.search.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from rxtune.data import DataSummary, UnknownShare
-    from rxtune.report import Audit, Confirmation, Summary
+    from rxtune.report import Audit, Confirmation, Summary, Table
     from rxtune.search.confirmation import FreshRuns, OnResult
     from rxtune.search.forecast import Checked
     from rxtune.search.plan import Ground, Plan
     from rxtune.search.views import Conclusion, SearchResult, Watch
 
-__all__ = ["SearchOptions", "audit", "check", "confirm", "read_study", "search", "summary_of"]
+__all__ = [
+    "SearchOptions",
+    "audit",
+    "check",
+    "confirm",
+    "front_of",
+    "read_study",
+    "search",
+    "summary_of",
+]
 
 
 def read_study(
@@ -287,6 +296,15 @@ def summary_of(result: SearchResult) -> Summary:
     )
 
 
+def front_of(result: SearchResult) -> Table | None:
+    """Return the Pareto front of a search as a table; None: it had one objective, or no result."""
+    from rxtune.report import front_table, pareto_front
+
+    objectives = result.view.study.select.objective
+    front = pareto_front(result.records, objectives) if len(objectives) > 1 else []
+    return front_table(front, objectives, result.view.forecast) if front else None
+
+
 def _conclude(result: SearchResult) -> Conclusion:
     """Return what MLflow shows of the whole search: the winner's figures and the comparison."""
     from rxtune.report import comparison_table, describe, markdown
@@ -298,11 +316,16 @@ def _conclude(result: SearchResult) -> Conclusion:
         f" `{result.view.task.name}`. Reproduce: `rxtune search --space study.yaml` with the"
         " artifact `study.yaml`."
     )
+    text, artifacts = describe(summary, result.view.name), {}
+    artifacts["summary.md"] = markdown(comparison_table(summary))
+    if front := front_of(result):
+        artifacts["pareto_front.md"] = markdown(front)
+        text = f"{text}\n\nPareto front:\n\n{markdown(front)}"
     return Conclusion(
         metrics=_winner_metrics(summary) | _disk_metrics(result),
         tags=_winner_tags(summary),
-        description=f"{head}\n\n{describe(summary, result.view.name)}",
-        artifacts={"summary.md": markdown(comparison_table(summary))},
+        description=f"{head}\n\n{text}",
+        artifacts=artifacts,
     )
 
 

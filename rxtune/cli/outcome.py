@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from rxtune.api import summary_of
+from rxtune.api import front_of, summary_of
 from rxtune.cli.console import output, rich_table
 from rxtune.cli.options import place_flags
 from rxtune.cli.wording import failed_text, has_ended
@@ -33,6 +33,7 @@ def show_result(result: SearchResult, options: SearchOptions) -> None:
         output.print()
         output.print(_comparison(summary))
         output.print()
+        _show_front(result)
         output.print(optimism_note(summary, result.view.name), soft_wrap=not output.is_terminal)
     for warning in summary.warnings:
         output.print(f"[yellow]note:[/] {escape(warning)}", soft_wrap=not output.is_terminal)
@@ -46,6 +47,14 @@ def _comparison(summary: Summary) -> Table:
     from rxtune.report import comparison_table
 
     return rich_table(comparison_table(summary), bold="held-out mean")
+
+
+def _show_front(result: SearchResult) -> None:
+    front = front_of(result)
+    if front is not None:
+        output.print("Pareto front: no trial beats one of these on every objective.")
+        output.print(rich_table(front))
+        output.print()
 
 
 def _ending(summary: Summary, result: SearchResult) -> str:

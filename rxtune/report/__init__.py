@@ -14,6 +14,7 @@ from rxtune.report.confirmation_tables import (
     mixed_language_matrices,
     sections,
 )
+from rxtune.report.pareto import front_table, pareto_front
 from rxtune.report.publication import publish
 from rxtune.report.statistics import (
     PairedComparison,
@@ -66,6 +67,7 @@ __all__ = [
     "contrast_table",
     "describe",
     "failure_notes",
+    "front_table",
     "holm",
     "language_table",
     "markdown",
@@ -75,6 +77,7 @@ __all__ = [
     "optimism_note",
     "optimism_of_search",
     "paired_comparison",
+    "pareto_front",
     "plain_text",
     "publish",
     "read_answers",
