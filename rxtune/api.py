@@ -302,7 +302,8 @@ def front_of(result: SearchResult) -> Table | None:
 
     objectives = result.view.study.select.objective
     front = pareto_front(result.records, objectives) if len(objectives) > 1 else []
-    return front_table(front, objectives, result.view.forecast) if front else None
+    plain = next((r.forward_equivalents for r in result.records if r.is_baseline), 0.0)
+    return front_table(front, objectives, plain or result.view.forecast) if front else None
 
 
 def _conclude(result: SearchResult) -> Conclusion:

@@ -238,8 +238,19 @@ class TrialRecord:
 
 
 def continued(records: Iterable[TrialRecord]) -> set[int]:
-    """Return the interrupted trials whose training another one has reported as its own."""
-    return {r.retry_of for r in records if r.evaluations and r.retry_of is not None}
+    """Return the interrupted trials whose training another one has reported as its own.
+
+    A trial that was interrupted before its first report has handed on what it went on with.
+    """
+    records = list(records)
+    earlier = {record.number: record.retry_of for record in records}
+    found: set[int] = set()
+    for record in records:
+        number = record.retry_of if record.evaluations else None
+        while number is not None:
+            found.add(number)
+            number = earlier.get(number)
+    return found
 
 
 Role = Literal["robust", "named", "best plain", "default plain"]

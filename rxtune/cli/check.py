@@ -10,9 +10,12 @@ from rich.markup import escape
 from rxtune.cli import options as flags
 from rxtune.cli.console import errors, output
 from rxtune.cli.data import plain_table, show_data
+from rxtune.config.budget import write_duration
+from rxtune.search.budgets import compute_text
 from rxtune.storage import free_bytes, size_text
 
 if TYPE_CHECKING:
+    from rxtune.config.search_settings import SearchSettings
     from rxtune.data import DataSummary, UnknownShare
     from rxtune.search.forecast import Forecast, MethodForecast
     from rxtune.search.plan import Ground
@@ -48,7 +51,7 @@ def check(
     )  # fmt: skip
     study = load_study(space, asked)
     checked = api.check(study, on_data=_show_data)
-    _show_forecast(checked.forecast, runs)
+    _show_forecast(checked.forecast, study.search, runs)
     output.print(f"[bold]{escape(str(space))} can be searched.[/] Nothing was trained.")
 
 
@@ -61,7 +64,7 @@ def _show_data(ground: Ground, data: DataSummary, unknown: tuple[UnknownShare, .
     show_data(data, unknown)
 
 
-def _show_forecast(forecast: Forecast, runs: Path) -> None:
+def _show_forecast(forecast: Forecast, search: SearchSettings, runs: Path) -> None:
     place = "the GPU" if forecast.device == "cuda" else "one core"
     output.print(f"\n[bold]Forecast[/] from a few steps on {place}, {forecast.precision}:")
     columns = ("method", "step", "× plain", "updates", "full trial")
@@ -76,7 +79,7 @@ def _show_forecast(forecast: Forecast, runs: Path) -> None:
         soft_wrap=True,
     )
     output.print(_disk(forecast, runs), soft_wrap=True)
-    output.print(_total(forecast), soft_wrap=True)
+    output.print(_total(forecast) + _besides(search), soft_wrap=True)
     for note in (*forecast.notes, *forecast.disk.shortages(runs, str(runs))):
         errors.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
 
@@ -113,6 +116,22 @@ def _total(forecast: Forecast) -> str:
         " time (what this machine holds). An upper bound: no trial is taken to be stopped early,"
         " and each method to have an equal share, at its start point."
     )
+
+
+def _besides(search: SearchSettings) -> str:
+    """Return what comes on top of the forecast, and what ends the search sooner."""
+    text = ""
+    if search.replicates > 1:
+        text += f" More seeds for contenders come on top: up to {search.replicates} per trial."
+    budgets = []
+    if search.time_budget is not None:
+        budgets.append(f"--time-budget {write_duration(search.time_budget)}")
+    if search.compute_budget is not None:
+        budgets.append(f"--compute-budget {compute_text(search.compute_budget)}")
+    if budgets:
+        plural = "s" if len(budgets) > 1 else ""
+        text += f" The search ends sooner at its budget{plural}: {', '.join(budgets)}."
+    return text
 
 
 def seconds_text(seconds: float) -> str:

@@ -17,6 +17,7 @@ from rxtune.cli.options import Address, CpusPerTrial, GpusPerTrial, Runs, Worker
 if TYPE_CHECKING:
     from rxtune.report import Confirmation
     from rxtune.results import ConfirmedRun
+    from rxtune.search.options import SearchOptions
     from rxtune.search.run_folder import RunFolder
 
 _WHAT = "What to confirm"
@@ -70,22 +71,28 @@ def confirm(
     )
     what = _Named(seeds=seeds, top=top, trials=trial or (), configurations=configuration or ())
     output.print(what.announcement(run), soft_wrap=True, markup=False)
+    _show(_retrained(options, what))
+    _show_files(folder)
+
+
+def _retrained(options: SearchOptions, what: _Named) -> Confirmation:
+    """Return what the confirmation says; a Ctrl-C ends with the line that goes on."""
+    from rxtune import api
+
     try:
-        result = api.confirm(
+        return api.confirm(
             options,
-            seeds=seeds,
-            top=top,
+            seeds=what.seeds,
+            top=what.top,
             trials=what.trials,
             configurations=what.configurations,
             on_result=_Progress(),
         )
     except KeyboardInterrupt:
         output.print("Interrupted: what is finished is kept. To go on:", soft_wrap=True)
-        line = f"  rxtune confirm {run}{what.flags()}{place_flags(runs, options)}"
-        output.print(line, style="bold", soft_wrap=True, markup=False)
+        line = f"rxtune confirm {options.name}{what.flags()}{place_flags(options.root, options)}"
+        output.print(f"  {line}", style="bold", soft_wrap=True, markup=False)
         raise typer.Exit(130) from None
-    _show(result)
-    _show_files(folder)
 
 
 @dataclass(frozen=True, kw_only=True)

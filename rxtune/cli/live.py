@@ -43,6 +43,8 @@ def watching(view: SearchView) -> Iterator[None]:
         output.print(view.recovered, style="yellow", soft_wrap=True, markup=False)
     for note in view.notes:
         output.print(f"note: {note}", style="yellow", soft_wrap=True, markup=False)
+    if before := _ended_before(view):
+        output.print(before, soft_wrap=True)
     shown = _show_live if output.is_terminal else _show_lines
     ended = threading.Event()
     thread = threading.Thread(target=shown, args=(view, ended), daemon=True)
@@ -54,11 +56,20 @@ def watching(view: SearchView) -> Iterator[None]:
         thread.join()
 
 
+def _ended_before(view: SearchView) -> str:
+    """Return what a resumed search finds; nothing of a new one."""
+    ended, asked = sum(map(has_ended, view.records())), view.study.search.trials
+    if not ended:
+        return ""
+    more = f"; more are added with --resume --trials {2 * asked}" if ended >= asked else ""
+    return f"{ended} of {asked} trials have ended already{more}"
+
+
 def _show_live(view: SearchView, ended: threading.Event) -> None:
     with Live(console=output, auto_refresh=False, transient=True) as live:
         while not ended.wait(REFRESH_SECONDS):
             live.update(_screen(view, output.height), refresh=True)
-    output.print(_screen(view, height=None))
+    output.print(_screen(view, height=None, is_over=True))
 
 
 def _show_lines(view: SearchView, ended: threading.Event) -> None:
@@ -122,13 +133,13 @@ def _end_text(view: SearchView, records: list[TrialRecord], record: TrialRecord)
     return f"{state}{ending} after {_progress(view, record)}, dev {_dev(record)}{standing}"
 
 
-def _screen(view: SearchView, height: int | None) -> RenderableType:
+def _screen(view: SearchView, height: int | None, *, is_over: bool = False) -> RenderableType:
     records = view.records()
     best = best_of(records)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("trial", "method", "parameters", "state", "rung", "dev"):
         table.add_column(column, no_wrap=True, justify="right" if column == "dev" else "left")
-    status = _status(view, records)
+    status = _status(view, records, is_over=is_over)
     # A header, the note below, and the status, which may need several lines.
     taken = 3 + len(status) // max(20, output.width - 12)
     rows = _rows_that_fit(records, best, None if height is None else height - taken)
@@ -173,11 +184,11 @@ def _state(record: TrialRecord) -> str:
 
 
 def _dev(record: TrialRecord) -> str:
-    seeds = f" ×{len(record.replicates)}" if record.replicates else ""
-    return percent(record.value) + seeds
+    seeds = len(record.replicates)
+    return percent(record.value) + (f" ({seeds} seeds)" if seeds > 1 else "")
 
 
-def _status(view: SearchView, records: list[TrialRecord]) -> str:
+def _status(view: SearchView, records: list[TrialRecord], *, is_over: bool = False) -> str:
     parts = [f"{sum(map(has_ended, records))}/{view.study.search.trials} trials ended"]
     stopped = sum(record.state is TrialState.STOPPED for record in records)
     parts += [f"{stopped} stopped early"] if stopped else []
@@ -188,6 +199,10 @@ def _status(view: SearchView, records: list[TrialRecord]) -> str:
     if baseline is not None and baseline.value is not None:
         parts.append(f"baseline {percent(baseline.value)}")
     parts += _times(view, records)
+    if is_over:
+        return " · ".join(parts)
+    if (left := _left(view, records)) is not None:
+        parts.append(f"about {duration(left)} left")
     parts += [
         f"nothing heard of trial {record.number} for {duration(seconds)}"
         for record, seconds in silent(view, records)
@@ -196,17 +211,22 @@ def _status(view: SearchView, records: list[TrialRecord]) -> str:
 
 
 def _times(view: SearchView, records: list[TrialRecord]) -> list[str]:
-    """Return what is used up of time and compute, and what is left."""
+    """Return what is used up of time and compute."""
     search, gone = view.limits.search, time.monotonic() - view.began
     whole = f" of {duration(search.time_budget)}" if search.time_budget else ""
     parts = [f"{duration(gone)}{whole} gone"]
     if (budget := search.compute_budget) is not None:
         used = spent(view.limits, budget.unit, records)
         parts.append(f"{100 * used / budget.amount:.0f} % of compute {compute_text(budget)}")
-    left = seconds_left(view, records)
-    if left is not None and search.time_budget is not None:
-        left = max(0.0, min(left, search.time_budget - gone))
-    return parts + ([f"about {duration(left)} left"] if left is not None else [])
+    return parts
+
+
+def _left(view: SearchView, records: list[TrialRecord]) -> float | None:
+    """Return the seconds that are left: no more than the budget has."""
+    left, whole = seconds_left(view, records), view.limits.search.time_budget
+    if left is None or whole is None:
+        return left
+    return max(0.0, min(left, whole - (time.monotonic() - view.began)))
 
 
 def silent(view: SearchView, records: list[TrialRecord]) -> list[tuple[TrialRecord, float]]:

@@ -37,10 +37,12 @@ def show_result(result: SearchResult, options: SearchOptions) -> None:
         output.print(optimism_note(summary, result.view.name), soft_wrap=not output.is_terminal)
     for warning in summary.warnings:
         output.print(f"[yellow]note:[/] {escape(warning)}", soft_wrap=not output.is_terminal)
-    output.print(_ending(summary, result), soft_wrap=True)
+    ending = _ending(summary, result, options.resume)
+    output.print(ending, soft_wrap=not output.is_terminal)
     if result.best_model is not None:
         output.print(f"Best model: {escape(str(result.best_model))}", soft_wrap=True)
-    _show_next(result, place_flags(result.view.folder.parent, options))
+    can_be_confirmed = summary.best_robust is not None
+    _show_next(result, place_flags(result.view.folder.parent, options), can_be_confirmed)
 
 
 def _comparison(summary: Summary) -> Table:
@@ -57,9 +59,11 @@ def _show_front(result: SearchResult) -> None:
         output.print()
 
 
-def _ending(summary: Summary, result: SearchResult) -> str:
+def _ending(summary: Summary, result: SearchResult, is_resumed: bool) -> str:
     stopped = summary.by_state[TrialState.STOPPED]
-    text = f"{summary.trials} trials in {result.seconds:.0f} s"
+    when = ", this time" if is_resumed else " in"
+    plural = "" if summary.trials == 1 else "s"
+    text = f"{summary.trials} trial{plural}{when} {result.seconds:.0f} s"
     if stopped:
         text += f"; {stopped} stopped early"
         if summary.saved_share:
@@ -72,30 +76,42 @@ def _ending(summary: Summary, result: SearchResult) -> str:
     return text
 
 
-def _show_next(result: SearchResult, flags: str) -> None:
+def _show_next(result: SearchResult, flags: str, can_be_confirmed: bool) -> None:
     view = result.view
     again = f"rxtune search --name {view.name}{flags} --resume"
     if result.interrupted:
         output.print("Interrupted: what is finished is kept. To go on:", soft_wrap=True)
         output.print(f"  {again}", style="bold", soft_wrap=True, markup=False)
         return
-    if result.ended_by in ("time_budget", "compute_budget", "plateau", "space"):
-        output.print(_early_end(result, again), soft_wrap=True, markup=False)
-    output.print("Next: settle it on fresh seeds and the test split, and browse the runs:")
-    for command in (f"rxtune confirm {view.name}{flags}", _browse(view.tracking_uri)):
+    ended_early = result.ended_by in ("time_budget", "compute_budget", "plateau", "space")
+    if ended_early:
+        _show_early_end(result, again)
+    what, commands = "browse the runs", [_browse(view.tracking_uri)]
+    if can_be_confirmed:
+        what = f"settle it on fresh seeds and the test split, and {what}"
+        commands.insert(0, f"rxtune confirm {view.name}{flags}")
+    elif not ended_early:
+        what = f"search on, since no robust trial is there to confirm yet, and {what}"
+        commands.insert(0, f"{again} --trials {2 * view.study.search.trials}")
+    output.print(f"Next: {what}:", soft_wrap=True)
+    for command in commands:
         output.print(f"  {command}", style="bold", soft_wrap=True, markup=False)
 
 
-def _early_end(result: SearchResult, again: str) -> str:
-    """Return in one line what ended the search, what that cost, and how to go on."""
+def _show_early_end(result: SearchResult, again: str) -> None:
+    """Print what ended the search, what that cost, and how to go on."""
     ended = sum(map(has_ended, result.records))
     so_far = f"after {ended} of {result.view.study.search.trials} trials"
     if result.ending is None:
-        return f"Ended {so_far}: {result.exhausted}."
+        text = f"Ended {so_far}: {result.exhausted}."
+        output.print(text, soft_wrap=not output.is_terminal, markup=False)
+        return
     cut = ""
     if result.cut:
         cut = f"; {result.cut} that ran {'was' if result.cut == 1 else 'were'} cut off"
-    return f"Ended by its {result.ending.what} {so_far}{cut}. To go on: {again} {_more(result)}"
+    text = f"Ended by its {result.ending.what} {so_far}{cut}. To go on:"
+    output.print(text, soft_wrap=not output.is_terminal, markup=False)
+    output.print(f"  {again} {_more(result)}", style="bold", soft_wrap=True, markup=False)
 
 
 def _more(result: SearchResult) -> str:

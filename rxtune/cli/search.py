@@ -77,20 +77,37 @@ def _run(study: Study, options: SearchOptions) -> None:
     from rxtune.search.plan import make_plan
 
     plan = make_plan(study, options)  # refusals before anything is announced
-    output.print(_announcement(plan), soft_wrap=True)
+    output.print(_announcement(plan), soft_wrap=not output.is_terminal)
     show_own_data(plan)
-    result = api.search(study, options, watch=watching, plan=plan)
+    try:
+        result = api.search(study, options, watch=watching, plan=plan)
+    except KeyboardInterrupt:
+        _show_interrupt(plan, options)
+        raise typer.Exit(130) from None
     show_result(result, options)
     if result.problems:
-        errors.print("[yellow]MLflow did not take everything:[/] " + "; ".join(result.problems))
+        problems = escape("; ".join(result.problems))
+        errors.print(f"[yellow]MLflow did not take everything:[/] {problems}", soft_wrap=True)
     if result.interrupted:
         raise typer.Exit(130)
+
+
+def _show_interrupt(plan: Plan, options: SearchOptions) -> None:
+    """Say how to go on after a Ctrl-C that no trial was there to take, or a second one."""
+    if not plan.folder.journal.exists():
+        output.print("Interrupted before the first trial: the same line starts the search.")
+        return
+    output.print("Interrupted: what is finished is kept. To go on:", soft_wrap=True)
+    again = (
+        f"rxtune search --name {options.name}{flags.place_flags(options.root, options)} --resume"
+    )
+    output.print(f"  {again}", style="bold", soft_wrap=True, markup=False)
 
 
 def _announcement(plan: Plan) -> str:
     verb = "Resuming" if plan.options.resume else "Searching"
     study = plan.study
-    what = f"{study.search.trials} trials of {escape(plan.encoder)} on {plan.task.name}"
+    what = f"{study.search.trials} trials of {escape(plan.encoder)} on {escape(plan.task.name)}"
     embedded = " (the embedded testbed; --task and --model choose others)"
     where = embedded if plan.task.name == "babel" and study.model is None else ""
     return f"{verb} [bold]{plan.options.name}[/]: {what}{where}"

@@ -12,7 +12,7 @@ DIGITS = 4
 
 
 def canonical(configuration: Configuration) -> Configuration:
-    """Return the simplest configuration that trains the same model.
+    """Return the simplest configuration that trains the same model in as many updates.
 
     Noise of sigma 0, a ball of radius 0 and no steps are left out, with all that only they read;
     real numbers are rounded to four significant digits. Two configurations with the same result
@@ -34,16 +34,22 @@ def _without_corners(c: Configuration) -> Configuration:
             return _without_corners(replace(c, method="rs_rp"))
         case "smooth_adv" if c.sigma == 0 and not c.random_start:
             return _without_corners(replace(c, method="adv"))
-        case "freelb" if c.radius == 0 or (c.pgd_steps == 1 and not c.random_start):
-            return replace(c, method="standard")  # its only pass is at the start
+        case "freelb" if c.radius == 0 or c.pgd_steps == 0:
+            return replace(c, method="standard")
+        case "freelb" if c.pgd_steps == 1:  # its only pass is at the start
+            return _any_step(c) if c.random_start else replace(c, method="standard")
         case "r3f" if c.sigma == 0 or c.consistency_weight == 0:
             return replace(c, method="standard")
         case "rs_da" | "code_switch" if c.replace_probability == 0 and _is_fresh(c):
             return replace(c, method="standard")
     # One step of the ball's radius or more, from its centre, ends on its surface all the same.
     if c.pgd_steps == 1 and not c.random_start and c.step_size >= 1:
-        return replace(c, step_size=Configuration().step_size)
+        return _any_step(c)
     return c
+
+
+def _any_step(c: Configuration) -> Configuration:
+    return replace(c, step_size=Configuration().step_size)
 
 
 def _climbs(c: Configuration) -> bool:

@@ -32,7 +32,9 @@ class Summary:
     winner: TrialRecord | None
     """The better of the two; plain fine-tuning on a tie."""
     by_state: Mapping[TrialState, int]
-    """Number of trials in every state."""
+    """Number of trials in every state, without those that were cut off."""
+    cut_off: int
+    """Trials that ended only because the search did: a resume starts them again."""
     dev_languages: tuple[str, ...]
     """The languages that chose the winner: the source alone, where the study says so."""
     objective: Objective
@@ -47,7 +49,7 @@ class Summary:
 
     @property
     def trials(self) -> int:
-        """Number of trials in any state."""
+        """Number of trials in any state, without those that were cut off."""
         return sum(self.by_state.values())
 
     @property
@@ -88,13 +90,14 @@ def summarise(
     best_plain = _best(r for r in finished if r.configuration.method == "standard")
     best_robust = _best(r for r in finished if r.configuration.method != "standard")
     winner = _best(r for r in (best_plain, best_robust) if r is not None)
-    by_state = Counter(record.state for record in records)
+    by_state = Counter(r.state for r in records if r.failure is not Failure.INTERRUPTED)
     summary = Summary(
         default_plain=_best(r for r in finished if r.is_baseline),
         best_plain=best_plain,
         best_robust=best_robust,
         winner=winner,
         by_state={state: by_state[state] for state in TrialState},
+        cut_off=len(records) - by_state.total(),
         dev_languages=_dev_languages(finished, records, objective),
         objective=objective,
         metric=next((e.metric for r in records for e in r.evaluations), "accuracy"),

@@ -33,6 +33,7 @@ def comparison_table(summary: Summary) -> Table:
     rows = [
         ("trial", *(_text(trial, lambda t: str(t.number)) for trial in trials), ""),
         *_parameter_rows(trials),
+        *_seed_rows(trials),
         _score_row(summary.score_name, trials, score),
         *_language_rows(trials),
     ]
@@ -108,10 +109,13 @@ def optimism_note(summary: Summary, run: str) -> str:
     """Return the sentence that must stand beside every search's result."""
     plural = "" if len(summary.dev_languages) == 1 else "s"
     languages = ", ".join(summary.dev_languages)
-    return (
+    note = (
         "A search's own score is optimistic: the winner was chosen on the dev "
-        f"language{plural} {languages}. Settle it with `rxtune confirm {run}`."
+        f"language{plural} {languages}."
     )
+    if summary.best_robust is None:  # a confirmation sets a robust trial against a plain one
+        return note
+    return f"{note} Settle it with `rxtune confirm {run}`."
 
 
 def describe(summary: Summary, run: str) -> str:
@@ -130,7 +134,11 @@ def _headline(summary: Summary) -> str:
         for state in TrialState
         if summary.by_state[state]
     )
-    text = f"{summary.trials} trials: {states or 'none ran'}."
+    text = f"{summary.trials} trials: {states or 'none ran'}"
+    if summary.cut_off:
+        was = "was" if summary.cut_off == 1 else "were"
+        text += f"; {summary.cut_off} more {was} cut off when the search ended"
+    text += "."
     if summary.saved_share:
         text += f" Early stopping saved {100 * summary.saved_share:.0f} % of the training cost."
     return text
@@ -158,6 +166,14 @@ def _parameter_rows(trials: _Trials) -> list[_Row]:
         )
         for name in names
     ]
+
+
+def _seed_rows(trials: _Trials) -> list[_Row]:
+    """Return over how many seeds each column is the mean; nothing where all are of one."""
+    seeds = [0 if trial is None else max(1, len(trial.replicates)) for trial in trials]
+    if max(seeds) < 2:
+        return []
+    return [("seeds", *(str(count) if count else ABSENT for count in seeds), "")]
 
 
 def _is_worth_a_row(name: str, trials: _Trials) -> bool:

@@ -68,7 +68,7 @@ def optimism_of_search(confirmation: Confirmation) -> str | None:
         spread = f" ± {100 * statistics.stdev(found.test):.1f}"
     seeds = f"{len(found.test)} fresh seed{'s' if len(found.test) > 1 else ''}"
     return (
-        f"Optimism of the search: {points(found.mean)}{spread} points. {found.winner.name} had"
+        f"Optimism of the search: {points(found.mean)}{spread} points: {found.winner.name} had"
         f" dev score {100 * found.dev:.1f} in {', '.join(found.languages)} when it was chosen;"
         f" on {seeds} and the test split it has {100 * statistics.fmean(found.test):.1f} there"
         " (includes the change from dev to test items)."

@@ -58,7 +58,8 @@ def reason_to_end(limits: Limits, records: Iterable[TrialRecord], elapsed: float
     if budget is not None and spent(limits, budget.unit, records) >= budget.amount:
         return Ending("compute_budget", f"compute budget of {compute_text(budget)}")
     if has_plateau(limits, records):
-        return Ending("plateau", f"plateau of {limits.search.plateau} trials")
+        length = limits.search.plateau
+        return Ending("plateau", f"plateau of {length} trial{'' if length == 1 else 's'}")
     return None
 
 
@@ -81,6 +82,11 @@ def is_cut(limits: Limits, ending: Ending | None, record: TrialRecord) -> bool:
     if ending is None or ending.by == "plateau":
         return False
     return len(record.evaluations) < limits.evaluations
+
+
+def ends_seeds(ending: Ending | None) -> bool:
+    """Return whether a trial that has a result gets no further seed: each is another training."""
+    return ending is not None and ending.by != "plateau"
 
 
 def spent(

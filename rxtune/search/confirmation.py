@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rxtune.config import Configuration
 from rxtune.errors import AllTrialsFailedError, StudyError
-from rxtune.results import ConfirmedRun, TrialRecord
+from rxtune.results import ConfirmedRun, Role, TrialRecord
 from rxtune.search.candidates import NOTHING, Candidate, Named, choose
 from rxtune.search.confirmed_runs import ConfirmedRuns, file_stem, predictions_name
 from rxtune.search.decisions import SearchStudy
@@ -83,19 +83,26 @@ def run_confirmation(
         for seed in fresh_seeds(plan.study.search.seed, seeds)
         for candidate in candidates
     ]
-    ended = _all_of(wanted, plan, on_result)
+    ended, before = _all_of(wanted, plan, on_result)
     runs = [ended[_key(run)] for run in wanted]
     _require_a_result(runs, plan)
-    order = {candidate.configuration: place for place, candidate in enumerate(candidates)}
+    # What was tested before belongs to the same family of comparisons, asked for again or not: to
+    # leave it out would make the rest look more certain than it is.
+    runs += [run for run in before if _key(run) not in ended]
+    order = {run.configuration: place for place, run in reversed([*enumerate(runs)])}
+    order |= {candidate.configuration: n for n, candidate in enumerate(candidates, -len(runs))}
     return FreshRuns(
         runs=tuple(sorted(runs, key=lambda run: order[run.configuration])),
         dev_scores=_dev_scores(records, plan.dev_languages),
     )
 
 
-def _all_of(wanted: Sequence[ConfirmedRun], plan: Plan, on_result: OnResult) -> _Ended:
-    """Return the wanted runs, those that are missing made now."""
+def _all_of(
+    wanted: Sequence[ConfirmedRun], plan: Plan, on_result: OnResult
+) -> tuple[_Ended, list[ConfirmedRun]]:
+    """Return the wanted runs, those that are missing made now, and all that were made before."""
     with ConfirmedRuns(plan.folder.confirmation) as file:
+        before = [replace(run, predictions=_predictions(run)) for run in file.runs]
         ended = _ended_before(file.runs, wanted)
         missing = [run for run in wanted if _key(run) not in ended]
         with closing(_retrain(plan, missing)) as retrained:
@@ -105,7 +112,8 @@ def _all_of(wanted: Sequence[ConfirmedRun], plan: Plan, on_result: OnResult) -> 
                 _keep_traceback(plan, result)
                 ended[_key(result.run)] = result.run
                 on_result(result.run, len(ended), len(wanted))
-    return ended
+    roles = {run.configuration: (run.trial, run.roles) for run in wanted}
+    return ended, [_with_roles(run, *roles.get(run.configuration, ())) for run in before]
 
 
 def _dev_scores(
@@ -144,17 +152,24 @@ def _ended_before(kept: Sequence[ConfirmedRun], wanted: Sequence[ConfirmedRun]) 
     """Return the wanted runs that there are, with the roles that they have now."""
     results = {_key(run): run for run in kept}
     return {
-        # Earlier versions named the file of the predictions by the trial and did not say so.
         _key(run): replace(
-            found,
-            trial=run.trial,
-            roles=run.roles,
-            predictions=found.predictions
-            or (predictions_name(found) if found.zero_shot else None),
+            found, trial=run.trial, roles=run.roles, predictions=_predictions(found)
         )
         for run in wanted
         if (found := results.get(_key(run)))
     }
+
+
+def _predictions(run: ConfirmedRun) -> str | None:
+    # Earlier versions named the file of the predictions by the trial and did not say so.
+    return run.predictions or (predictions_name(run) if run.zero_shot else None)
+
+
+def _with_roles(
+    run: ConfirmedRun, trial: int | None = None, roles: tuple[Role, ...] = ()
+) -> ConfirmedRun:
+    """Return a run with what its configuration is now, if it is asked for at all."""
+    return replace(run, trial=trial, roles=roles) if roles else run
 
 
 def _require_enough(seeds: int, top: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any, Self
@@ -19,10 +18,10 @@ from rxtune.results import Evaluation, Failure, Replicate, TrialRecord, TrialSta
 from rxtune.search.ledger import Ledger
 from rxtune.search.proposals import Proposal
 from rxtune.search.proposer import Proposer, again
-from rxtune.search.replicates import is_contender, mean_result, replicate_seed
-from rxtune.search.rungs import pareto_stop_reason, stop_reason
+from rxtune.search.replicates import mean_result, replicate_seed
 from rxtune.search.trial_attributes import (
     changed,
+    earlier_answer,
     evaluation_attributes,
     evaluations_of,
     failure_attributes,
@@ -31,14 +30,15 @@ from rxtune.search.trial_attributes import (
     is_interrupted,
     is_reserved,
     last_evaluation,
+    news_of,
     replicate_attributes,
     replicates_of,
     retry_attributes,
     to_record,
 )
+from rxtune.search.verdicts import gets_another_seed, reason_to_stop, why_hopeless
 from rxtune.search.warm_start import WarmStart
 
-_ENOUGH_FAILURES = 4
 WARM_START = "warm_start"
 EXHAUSTED = "every effectively different configuration of the space has been tried"
 
@@ -148,7 +148,8 @@ class SearchStudy:
             lost = (t for t in trials if is_interrupted(t) and t.number not in retried)
             if trial := next(lost, None):
                 number = self._begin(again(trial), retry_attributes(trial))
-            elif found := self._proposer.next(self.study, trials):
+            # Once used up the space stays so, and Ray asks again and again while trials run.
+            elif self.exhausted is None and (found := self._proposer.next(self.study, trials)):
                 number = self._begin(*found)
             else:
                 self.exhausted = EXHAUSTED
@@ -176,7 +177,7 @@ class SearchStudy:
         """Keep JSON values beside a running trial; `absolute` becomes part of its record."""
         with self._lock:
             trial = self._ledger.trial(number)
-            if news := _news(trial, attributes):
+            if news := news_of(trial, attributes):
                 assert not trial.state.is_finished(), f"trial {number} has ended"
                 with self._ledger.decision():
                     self._ledger.keep(number, news)
@@ -191,7 +192,8 @@ class SearchStudy:
         """Record an evaluation, and return whether the trial must stop now.
 
         An evaluation already recorded is answered as before and writes nothing, so a trial may be
-        run again from any earlier point. A value that is not finite fails the trial.
+        run again from any earlier point; nor does one stop a trial that the interrupted trial
+        before it had passed. A value that is not finite fails the trial.
 
         Args:
             number: The trial.
@@ -201,38 +203,23 @@ class SearchStudy:
         with self._lock:
             trial = self._ledger.trial(number)
             if trial.state.is_finished() or has_evaluation(trial, evaluation.number):
-                return _earlier_answer(trial, evaluation.number)
+                return earlier_answer(trial, evaluation.number)
             with self._ledger.decision():
                 if not all(map(math.isfinite, (evaluation.value, *evaluation.objectives))):
                     what = f"dev score {evaluation.value} at evaluation {evaluation.number}"
                     self._tell_failed(number, what, Failure.DIVERGED)
                     return True
-                self._ledger.keep(number, _news(trial, attributes))
+                self._ledger.keep(number, news_of(trial, attributes))
                 return self._judge(trial, evaluation)
 
     def _judge(self, trial: FrozenTrial, evaluation: Evaluation) -> bool:
-        number = trial.number
-        self._ledger.keep(number, evaluation_attributes(evaluation))
-        reason = self._reason_to_stop(number, evaluation)
-        is_last = evaluation.number >= self.study.stopping.evaluations
-        if reason is None or "baseline" in trial.user_attrs or is_last:
+        self._ledger.keep(trial.number, evaluation_attributes(evaluation))
+        reason = reason_to_stop(self._ledger, trial, evaluation)
+        if reason is None:
             return False
-        self._ledger.keep(number, {"reason": reason})
-        self._ledger.optuna.tell(number, state=OptunaState.PRUNED)
+        self._ledger.keep(trial.number, {"reason": reason})
+        self._ledger.optuna.tell(trial.number, state=OptunaState.PRUNED)
         return True
-
-    def _reason_to_stop(self, number: int, evaluation: Evaluation) -> str | None:
-        """Enter the evaluation into the rungs, as every trial must, and ask them."""
-        stopping, select = self.study.stopping, self.study.select
-        if select.is_multiple:  # Optuna has no rungs for several objectives
-            reached = {t.number: list(evaluations_of(t).values()) for t in self._ledger.trials()}
-            return pareto_stop_reason(stopping, select.objective, number, reached)
-        running = self._ledger.handle(number)
-        running.report(evaluation.value, step=evaluation.number)
-        if not running.should_prune():
-            return None
-        trials = self._ledger.trials()
-        return stop_reason(stopping, evaluation, self._ledger.trial(number), trials)
 
     def finish(
         self, number: int, zero_shot: ZeroShot, *, replicate: int = 1, value: float | None = None
@@ -267,25 +254,32 @@ class SearchStudy:
                 return self._end_seed(trial, zero_shot, value)
 
     def _end_seed(self, trial: FrozenTrial, zero_shot: ZeroShot, value: float) -> bool:
-        number, most = trial.number, self.study.search.replicates
-        if most == 1:
+        number = trial.number
+        if self.study.search.replicates == 1:
             self._tell_finished(number, zero_shot, [value])
             return False
         done = replicates_of(trial)
         seed = replicate_seed(self.study.search.seed, len(done))
         done = (*done, Replicate(seed=seed, value=value, zero_shot=zero_shot))
         self._ledger.keep(number, replicate_attributes(len(done), done[-1]))
-        if len(done) < most and self._is_contender(number, done):
+        if gets_another_seed(self._ledger, trial, done):
             return True
-        values = [replicate.value for replicate in done]
-        self._tell_finished(number, mean_result([r.zero_shot for r in done]), values)
+        self._tell_mean(number, done)
         return False
 
-    def _is_contender(self, number: int, done: Sequence[Replicate]) -> bool:
-        if "baseline" in self._ledger.trial(number).user_attrs:
-            return True
-        values = {t.number: replicates_of(t)[: len(done)] for t in self._ledger.trials()}
-        return is_contender(number, {n: r for n, r in values.items() if len(r) == len(done)})
+    def settle(self, number: int) -> None:
+        """End a running trial that has a result with the seeds that are done: it gets no more."""
+        with self._lock:
+            trial = self._ledger.trial(number)
+            done = replicates_of(trial)
+            assert not trial.state.is_finished(), f"trial {number} has ended"
+            assert done, f"trial {number} has no result"
+            with self._ledger.decision():
+                self._tell_mean(number, done)
+
+    def _tell_mean(self, number: int, done: Sequence[Replicate]) -> None:
+        values = [replicate.value for replicate in done]
+        self._tell_finished(number, mean_result([r.zero_shot for r in done]), values)
 
     def _tell_finished(self, number: int, zero_shot: ZeroShot, values: Sequence[float]) -> None:
         self._ledger.keep(number, {"zero_shot": zero_shot.to_json()})
@@ -358,35 +352,8 @@ class SearchStudy:
             reverse=True,
         )
 
-    def counts(self) -> Counter[TrialState]:
-        """Return the number of trials in each state."""
-        return Counter(record.state for record in self.records())
-
     def all_failed_early(self) -> str | None:
-        """Return why going on is hopeless, or None.
-
-        Hopeless: at least four trials, and as many as there are start points, have failed
-        (interrupted ones do not count), and no other has an evaluation.
-        """
+        """Return why going on is hopeless, or None: see `why_hopeless`."""
         with self._lock:
             trials = [self._record(t) for t in self._ledger.trials() if is_counted(t)]
-        failed = [trial for trial in trials if trial.state is TrialState.FAILED]
-        alive = any(trial.state is not TrialState.FAILED and trial.evaluations for trial in trials)
-        if alive or len(failed) < max(_ENOUGH_FAILURES, len(self.study.start_points())):
-            return None
-        reasons = Counter(trial.reason for trial in failed).most_common(2)
-        named = "; ".join(f"{count} x {reason}" for reason, count in reasons)
-        return f"all of the first {len(failed)} trials failed: {named}"
-
-
-def _news(trial: FrozenTrial, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    taken = [key for key in attributes if is_reserved(key)]
-    assert not taken, f"the search itself writes {', '.join(taken)}"
-    return changed(trial, attributes)
-
-
-def _earlier_answer(trial: FrozenTrial, evaluation: int) -> bool:
-    """Return what `report` answered for an evaluation, or True for one after a trial's end."""
-    if trial.state == OptunaState.PRUNED:
-        return evaluation >= last_evaluation(trial)
-    return trial.state == OptunaState.FAIL
+            return why_hopeless(trials, len(self._proposer.start_points(self.study)))

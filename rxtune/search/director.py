@@ -11,7 +11,14 @@ from typing import Any
 
 from rxtune.errors import DiskFullError
 from rxtune.results import Evaluation, Failure, TrialRecord, TrialState
-from rxtune.search.budgets import Ending, Limits, is_cut, reason_to_end, time_is_up
+from rxtune.search.budgets import (
+    Ending,
+    Limits,
+    ends_seeds,
+    is_cut,
+    reason_to_end,
+    time_is_up,
+)
 from rxtune.search.decisions import SearchStudy
 from rxtune.search.models import ModelStore
 from rxtune.search.retries import NODE_LOSSES, RETRIES, Loss, NodeLosses, may_retry
@@ -108,8 +115,7 @@ class Director:
             record = self._decisions.ask()
         if record is None:
             return None
-        if record.retry_of is not None and not record.evaluations:
-            self._models.adopt(record.retry_of, record.number)
+        self._adopt_files(record)
         absolute = self._workload.absolute(record.configuration)
         self._decisions.describe(record.number, absolute=absolute)
         self._tracker.trial_started(self._decisions.record(record.number))
@@ -123,13 +129,26 @@ class Director:
             "replicates_done": len(record.replicates),
         }
 
+    def _adopt_files(self, record: TrialRecord) -> None:
+        """Hand a trial what the interrupted one left that it goes on with; a second time nothing.
+
+        Once it has reported, it has a checkpoint of its own.
+        """
+        if record.retry_of is not None and not record.evaluations:
+            self._models.adopt(record.retry_of, record.number)
+
     def _next_broken_off(self) -> TrialRecord | None:
         """Return a trial that a crash or a lost worker has cut off, if it is to go on."""
         while self._to_take_up:
             record = self._decisions.record(self._to_take_up.popleft())
-            if not is_cut(self._limits, self.ending, record):
+            if record.replicates and ends_seeds(self.ending):
+                self._decisions.settle(record.number)
+                self._keep_best()
+                self._wind_up(record.number)
+            elif is_cut(self._limits, self.ending, record):
+                self._cut(record.number)
+            else:
                 return record
-            self._cut(record.number)
         return None
 
     def _mind_limits(self) -> None:
@@ -150,6 +169,8 @@ class Director:
     def hear(self, number: int, message: str) -> bool:
         """Act on a worker's report; return whether the trial must stop."""
         content = parse(message)
+        if self._decisions.record(number).state is not TrialState.RUNNING:
+            return True  # a worker that was thought lost is late
         self._models.measure(number, content.get("held"))
         if content["kind"] == "evaluation":
             return self._hear_evaluation(number, content["evaluation"])
@@ -182,7 +203,10 @@ class Director:
         if self._decisions.finish(
             number, content["zero_shot"], replicate=replicate, value=content["value"]
         ):
-            return False
+            self._mind_limits()
+            if not ends_seeds(self.ending):
+                return False
+            self._decisions.settle(number)
         self._keep_best()
         self._wind_up(number)
         return bool(replicate < self._decisions.study.search.replicates)
@@ -234,6 +258,8 @@ class Director:
         records = self._decisions.records()
         self._tracker.sync(records)
         self._keep_best()
+        for record in self._decisions.running():
+            self._adopt_files(record)  # before it is nobody's, and so deleted
         self._models.forget_others(_unfinished(records))
 
     def end_running(self) -> None:

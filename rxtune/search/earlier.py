@@ -42,4 +42,5 @@ def _existing(root: Path, name: str) -> RunFolder:
     try:
         return RunFolder.existing(root, name)
     except StudyError as error:
-        raise StudyError(f"--warm-start: {str(error).partition(';')[0]}") from error
+        # The way out that is offered there is to start such a run, which is not what is wanted.
+        raise StudyError(f"--warm-start: {str(error).rpartition(';')[0]}") from error

@@ -69,15 +69,19 @@ class ModelStore:
             shutil.rmtree(folder, ignore_errors=True)
 
     def has_model(self, number: int) -> bool:
-        """Return whether a trial's model still lies in the storage."""
+        """Return whether a trial's model still lies in the storage, whole."""
+        from rxtune.train.predictions import FILE_NAME
+
         files, root = self._opened
-        path = f"{root}/{_name(number)}/model"
-        return bool(files.get_file_info(path).type == fs.FileType.Directory)
+        last_written = f"{root}/{_name(number)}/model/{FILE_NAME}"
+        return bool(files.get_file_info(last_written).type == fs.FileType.File)
 
     def forget(self, number: int) -> None:
         """Delete what an ended trial left in the storage."""
         files, root = self._opened
-        storage.delete_folder(files, f"{root}/{_name(number)}")
+        # A worker that was cut off may still write: what it leaves, the next resume deletes.
+        with suppress(OSError):
+            storage.delete_folder(files, f"{root}/{_name(number)}")
 
     def adopt(self, old: int, new: int) -> None:
         """Hand what an interrupted trial has left to the one that goes on with it.

@@ -10,7 +10,7 @@ from optuna.trial import TrialState as OptunaState
 
 from rxtune.config import Configuration, Study
 from rxtune.config.canonical import canonical
-from rxtune.search.history import Lesson
+from rxtune.search.history import Lesson, known
 from rxtune.search.lessons import is_memory, lesson_of
 from rxtune.search.proposals import Proposal, as_proposal, propose
 from rxtune.search.trial_attributes import is_interrupted
@@ -50,15 +50,22 @@ class Proposer:
         settled = {point.method for point in earlier}
         named = len(study.search.points)
         rest = [p for place, p in enumerate(own) if place < named or p.method not in settled]
-        distinct = {canonical(point): point for point in reversed([baseline, *earlier, *rest])}
-        return list(distinct.values())[::-1]
+        distinct: dict[Configuration, Configuration] = {}
+        for point in (baseline, *earlier, *rest):
+            distinct.setdefault(canonical(point), point)
+        return list(distinct.values())
 
     def _taught(self, trials: Sequence[FrozenTrial]) -> list[Lesson]:
-        """Return what all trials so far, and those of earlier searches, have to teach."""
+        """Return what all trials so far, and those of earlier searches, have to teach.
+
+        Those of earlier searches say nothing once there are own scores but no baseline to add
+        their gains to.
+        """
         own = [self._lesson(trial) for trial in trials if not is_interrupted(trial)]
-        if self._warm_start is None:
-            return own
-        return [*self._warm_start.lessons(_baseline_values(trials)), *own]
+        baseline = _baseline_values(trials)
+        if self._warm_start is None or (baseline is None and known(own)):
+            return own  # without the baseline gains cannot be compared with own scores
+        return [*self._warm_start.lessons(baseline), *own]
 
     def _lesson(self, trial: FrozenTrial) -> Lesson:
         lesson = self._lessons.get(trial.number) or lesson_of(trial)

@@ -30,6 +30,10 @@ def describe_start(tracker: Tracker, view: SearchView, workload: Workload) -> No
         "epochs": f"{workload.epochs:g}",
         "batch_size": str(workload.batch_size),
         "sampler": study.search.sampler,
+        "stopper": study.stopping.name,
+        "objective": ", ".join(study.select.objective),
+        "metric": study.select.metric,
+        "replicates": str(study.search.replicates),
         "trials": str(study.search.trials),
         "seed": str(study.search.seed),
         "workers": str(view.capacity.workers),
@@ -55,6 +59,17 @@ def describe_end(tracker: Tracker, state: str, conclusion: Conclusion) -> None:
 def _description(view: SearchView) -> str:
     return (
         f"**rxtune search `{view.name}`**: {view.study.search.trials} trials of robust fine-tuning"
-        f" of `{view.encoder}` on `{view.task.name}`, chosen by dev accuracy in"
-        f" {', '.join(view.dev_languages)}. It is running; the result will stand here."
+        f" of `{view.encoder}` on `{view.task.name}`, chosen by {_chosen_by(view)}."
+        " It is running; the result will stand here."
     )
+
+
+def _chosen_by(view: SearchView) -> str:
+    """Return what a trial is judged by, such as `mean dev accuracy in qaf, qag`."""
+    select = view.study.select
+    first, *others = select.objective
+    languages = (view.task.source_language,) if first == "source" else view.dev_languages
+    kind = f"{first} " if len(languages) > 1 else ""
+    score = "macro-F1" if select.metric == "macro_f1" else "accuracy"
+    front = f", with a Pareto front of {', '.join(select.objective)}" if others else ""
+    return f"{kind}dev {score} in {', '.join(languages)}{front}"

@@ -112,6 +112,20 @@ def changed(trial: FrozenTrial, attributes: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
+def news_of(trial: FrozenTrial, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a caller's attributes the trial does not carry yet."""
+    taken = [key for key in attributes if is_reserved(key)]
+    assert not taken, f"the search itself writes {', '.join(taken)}"
+    return changed(trial, attributes)
+
+
+def earlier_answer(trial: FrozenTrial, evaluation: int) -> bool:
+    """Return what a report was answered for an evaluation, or True for one after the end."""
+    if trial.state == TrialState.PRUNED:
+        return evaluation >= last_evaluation(trial)
+    return trial.state == TrialState.FAIL
+
+
 def _text(value: Any) -> str:
     # As text, tuples equal lists and NaN equals NaN, just as they come back from the journal.
     return json.dumps(value, sort_keys=True)

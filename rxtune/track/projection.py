@@ -130,8 +130,17 @@ def _end_metrics(record: TrialRecord) -> list[Metric]:
         values |= by_language("zero_shot", zero_shot.accuracy)
         values |= by_language("zero_shot_macro_f1", zero_shot.macro_f1)
         values |= result_metrics(zero_shot)
+        values |= _over_seeds(record, zero_shot.metric)
     updates = record.evaluations[-1].updates if record.evaluations else 0
     return _at(values, record.ended, updates)
+
+
+def _over_seeds(record: TrialRecord, metric: str) -> dict[str, float]:
+    """Return what a trial on several seeds is judged by: its curve is that of the first alone."""
+    if len(record.replicates) < 2 or record.value is None:
+        return {}
+    mean = round(record.value, 6)
+    return {"seeds": len(record.replicates), f"dev_{metric}_mean_over_seeds": mean}
 
 
 def result_metrics(result: ZeroShot) -> dict[str, float]:

@@ -94,22 +94,13 @@ def fine_tune(
             on_evaluation(evaluation)
         found = None
         for stop in stops[len(evaluations) :]:
-            train_loss = run.train_until(stop)
-            found = predict_by_language(model, dev_tables, pad_id=pad_id)
-            scores = count_scores(found, dev_tables)
-            evaluations.append(run.record(scores, metric, objectives, train_loss))
+            found = run.advance(stop, dev_tables, metric, objectives)
             if checkpoint_folder is not None:
                 run.save(checkpoint_folder)
             on_evaluation(evaluations[-1])
         if found is None:  # all evaluations were told by an earlier part of the run
             found = predict_by_language(model, dev_tables, pad_id=pad_id)
-    return FineTuned(
-        forward_equivalents=run.state.forward_equivalents,
-        seconds=run.seconds,
-        updates=run.state.updates,
-        evaluations=tuple(evaluations),
-        predictions=found,
-    )
+    return run.outcome(found)
 
 
 class _Run:
@@ -128,6 +119,7 @@ class _Run:
         if settings.gradient_checkpointing:
             enable_gradient_checkpointing(model)
         self.model, self.settings, self.device = model, settings, device
+        self.pad_id = pad_id
         size = settings.batch_size
         self.batches = TrainingBatches(data, pad_id=pad_id, batch_size=size, seed=settings.seed)
         self.total = settings.updates_of(data.examples)
@@ -139,6 +131,30 @@ class _Run:
         )
         self.noise = torch.Generator(device).manual_seed(settings.seed)
         self.state = TrainingState()
+
+    def advance(
+        self,
+        stop: int,
+        dev_tables: Mapping[str, pa.Table],
+        metric: Metric,
+        objectives: Objectives,
+    ) -> dict[str, NDArray[np.int64]]:
+        """Train up to update number `stop`, evaluate, and return the class ids by language."""
+        train_loss = self.train_until(stop)
+        found = predict_by_language(self.model, dev_tables, pad_id=self.pad_id)
+        scores = count_scores(found, dev_tables)
+        self.state.evaluations.append(self.record(scores, metric, objectives, train_loss))
+        return found
+
+    def outcome(self, predictions: Mapping[str, NDArray[np.int64]]) -> FineTuned:
+        """Return what the run has cost and given by now."""
+        return FineTuned(
+            forward_equivalents=self.state.forward_equivalents,
+            seconds=self.seconds,
+            updates=self.state.updates,
+            evaluations=tuple(self.state.evaluations),
+            predictions=predictions,
+        )
 
     def train_until(self, stop: int) -> float:
         """Do the updates up to number `stop`, and return their mean loss in nats."""

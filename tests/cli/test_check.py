@@ -32,8 +32,24 @@ def test_a_study_is_checked_and_its_cost_forecast(
     assert "weights and the optimiser's two moments" in ended.output
     assert "9 trials: " in ended.output
     assert "space.yaml can be searched. Nothing was trained." in ended.output
+    assert "More seeds" not in ended.output
     assert not (folder / "runs").exists()
     assert not (folder / "mlflow.db").exists()
+
+
+def test_what_adds_to_the_forecast_and_what_ends_it_sooner_is_said(
+    rxtune: Run, folder: Path, write_own: Run
+) -> None:
+    write_own()
+    with (folder / "mine.yaml").open("a") as file:
+        file.write("\nmax_length: 32\n")
+    given = ("--task", "mine.yaml", "--model", "babel-tiny", "--replicates", "3")
+    ended = rxtune("check", "--space", "space.yaml", *given, "--time-budget", "90m")
+    assert "More seeds for contenders come on top: up to 3 per trial." in ended.output
+    assert "The search ends sooner at its budget: --time-budget 1h30m." in ended.output
+    both = ("--compute-budget", "3e9", "--time-budget", "2h")
+    ended = rxtune("check", "--space", "space.yaml", *given[:4], *both)
+    assert "at its budgets: --time-budget 2h, --compute-budget 3e9." in ended.output
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,8 @@ def test_each_trial_that_ends_while_one_looks_gets_one_line(
         records[1] = record(1, "stopped", 0.4, configuration=ROBUST)
         records.append(record(2, "failed", 0.3, reason="diverged: loss is nan"))
     lines = console.export_text().splitlines()
-    assert len(lines) <= 3  # trial 0 had ended before, unless the spectator came late
+    assert lines[0] == "1 of 6 trials have ended already"
+    assert len(lines) <= 4  # trial 0 had ended before, unless the spectator came late
     assert (
         "2/6  trial 1 rs_rp lr 1.5 sigma 0.8: stopped after 1/6, dev 40.0; best 50.0 (trial 0)"
         in (lines[-2])
@@ -62,6 +63,19 @@ def test_what_a_crash_had_left_is_said_at_the_start(console: Console, view: Make
     assert console.export_text().startswith("removed 7 bytes of [journal]\n")
 
 
+def test_a_resume_with_nothing_left_to_run_says_so_and_how_to_add_trials(
+    console: Console, view: Make, record: Make
+) -> None:
+    with watching(view(*(record(number, "finished") for number in range(6)))):
+        pass
+    assert console.export_text().splitlines() == [
+        "6 of 6 trials have ended already; more are added with --resume --trials 12"
+    ]
+    with watching(view()):
+        pass
+    assert console.export_text() == ""
+
+
 def test_a_terminal_shows_all_trials_and_how_the_search_stands(
     monkeypatch: pytest.MonkeyPatch, view: Make, record: Make
 ) -> None:
@@ -81,9 +95,9 @@ def test_a_terminal_shows_all_trials_and_how_the_search_stands(
         "standard (baseline)",
         "60.0 ★",
         "3/6 trials ended · 1 stopped early · best 60.0 (trial 1) · baseline 50.0",
-        "left",
     ):
         assert words in last
+    assert " left" not in last.splitlines()[-1]  # it is over
 
 
 def test_a_low_terminal_keeps_the_running_the_best_and_the_baseline(
@@ -165,10 +179,13 @@ def test_the_table_names_the_kind_of_a_failure(
     assert live._state(record(1, "running", losses=2)) == "running, 2 lost"
 
 
-def test_a_score_over_several_seeds_says_how_many(record: Make) -> None:
+def test_a_score_over_several_seeds_says_how_many(
+    console: Console, view: Make, record: Make
+) -> None:
     result = record(0, "finished").zero_shot
     seeds = tuple(Replicate(seed=s, value=0.4 + s / 10, zero_shot=result) for s in range(3))
-    assert live._dev(record(0, "finished", replicates=seeds)) == "50.0 ×3"
+    assert live._dev(record(0, "finished", replicates=seeds)) == "50.0 (3 seeds)"
+    assert live._dev(record(0, "finished", replicates=seeds[:1])) == "40.0"
 
 
 def test_the_status_counts_failures_by_kind_and_shows_how_far_the_budgets_are(
@@ -207,7 +224,7 @@ def test_a_worker_of_which_nothing_is_heard_for_long_is_told_of(
     assert live.silent(view(began=began - 60), [record(1, "running", evaluations=())]) == []
     with watching(view(ended, hangs, began=began - 60)):
         pass
-    (line,) = console.export_text().splitlines()
+    (line,) = console.export_text().splitlines()[1:]  # the first says what has ended already
     assert "trial 1 standard lr 1: nothing heard of it for 6:00; if its worker hangs" in line
 
 

@@ -131,9 +131,33 @@ def test_a_search_without_a_result_says_so_and_shows_no_table(
     show: Callable[..., str], record: Make
 ) -> None:
     text = show(record(0, "failed", reason="diverged: [/nan]"), interrupted=True)
+    assert "\n1 trial in 61 s; 1 failed: 1 error\n" in text
     assert "best robust" not in text
     assert "no trial ran to its end" in text
     assert "[/nan]" in text
+
+
+def test_without_a_robust_trial_the_next_line_searches_on_for_there_is_none_to_confirm(
+    show: Callable[..., str], record: Make
+) -> None:
+    text = show(record(0, "finished"), record(1, "stopped", configuration=ROBUST))
+    assert "rxtune confirm" not in text
+    assert text.splitlines()[-3:] == [
+        "Next: search on, since no robust trial is there to confirm yet, and browse the runs:",
+        "  rxtune search --name rs --resume --trials 12",
+        "  mlflow ui",
+    ]
+    spaceless = show(record(0, "finished"), ended_by="space", exhausted="all has been tried")
+    assert spaceless.splitlines()[-2:] == ["Next: browse the runs:", "  mlflow ui"]
+
+
+def test_a_resumed_search_does_not_claim_its_earlier_trials_for_its_time(
+    show: Callable[..., str], trials: list[Any], record: Make
+) -> None:
+    cut = record(5, "failed", failure=Failure.INTERRUPTED)
+    assert "\n5 trials in 61 s; " in show(*trials, cut)
+    resumed = SearchOptions(name="rs", resume=True)
+    assert "\n5 trials, this time 61 s; " in show(*trials, cut, options=resumed)
 
 
 def test_failures_are_counted_by_kind_and_what_was_cut_off_is_none(
@@ -173,8 +197,8 @@ def test_a_search_that_a_limit_ended_says_which_what_it_cut_and_how_to_go_on(
     study = study.model_copy(update={"search": search})
     text = show(*trials, study=study, ended_by=by, ending=Ending(by, what), cut=1)
     assert (
-        f"Ended by its {what} after 4 of 6 trials; 1 that ran was cut off."
-        f" To go on: rxtune search --name rs --resume {more}\n"
+        f"Ended by its {what} after 4 of 6 trials; 1 that ran was cut off. To go on:\n"
+        f"  rxtune search --name rs --resume {more}\n"
     ) in text
     assert text.splitlines()[-2] == "  rxtune confirm rs"
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -173,7 +174,33 @@ def test_an_interrupt_before_the_first_trial_has_the_code_of_interrupts(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(api, "search", interrupt)
-    assert rxtune(*SEARCH).code == 130
+    ended = rxtune(*SEARCH)
+    assert ended.code == 130
+    assert "Interrupted before the first trial: the same line starts the search.\n" in ended.output
+
+
+def test_what_mlflow_did_not_take_is_told_brackets_and_all(
+    rxtune: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = SimpleNamespace(problems=("no artifact at [/tmp/x]",), interrupted=False)
+    monkeypatch.setattr(api, "search", lambda *_, **__: refused)
+    monkeypatch.setattr("rxtune.cli.outcome.show_result", lambda *_: None)
+    ended = rxtune(*SEARCH)
+    assert ended.code == 0, ended
+    assert ended.errors == "MLflow did not take everything: no artifact at [/tmp/x]\n"
+
+
+def test_a_second_interrupt_leaves_the_line_that_goes_on(
+    rxtune: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        start_run(folder, "rs")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "search", interrupt)
+    ended = rxtune(*SEARCH, "--workers", "1")
+    assert ended.code == 130
+    assert "To go on:\n  rxtune search --name rs --workers 1 --resume\n" in ended.output
 
 
 def test_brackets_in_a_message_are_printed_as_they_are(rxtune: Run) -> None:

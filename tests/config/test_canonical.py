@@ -28,6 +28,12 @@ ADVERSARIAL = replace(PLAIN, method="adv", radius=0.02, pgd_steps=2)
         (replace(NOISY, method="smooth_adv"), NOISY),
         (replace(NOISY, method="smooth_adv", radius=0.1), NOISY),
         (replace(ADVERSARIAL, method="freelb", pgd_steps=1), PLAIN),
+        (replace(ADVERSARIAL, method="freelb", pgd_steps=0, random_start=True), PLAIN),
+        # Its only pass is at the random start: no step is taken, of whatever size.
+        (
+            replace(ADVERSARIAL, method="freelb", pgd_steps=1, random_start=True, step_size=0.5),
+            replace(ADVERSARIAL, method="freelb", pgd_steps=1, random_start=True, step_size=3.0),
+        ),
         (replace(NOISY, method="r3f", consistency_weight=0.0), PLAIN),
         (replace(PLAIN, method="rs_da", replace_probability=0.0), PLAIN),
         (

@@ -218,7 +218,7 @@ def test_optimism_is_the_winners_dev_score_minus_its_score_on_fresh_seeds() -> N
     found = weigh(confirmed_runs(), Evidence(dev_scores={7: {"qaf": 0.42}, 3: {"qaf": 0.9}}))
     assert found.optimism.mean == pytest.approx(0.12)
     assert optimism_of_search(found) == (
-        "Optimism of the search: +12.0 ± 0.0 points. trial 7 (robust) had dev score 42.0 in qaf"
+        "Optimism of the search: +12.0 ± 0.0 points: trial 7 (robust) had dev score 42.0 in qaf"
         " when it was chosen; on 5 fresh seeds and the test split it has 30.0 there (includes the"
         " change from dev to test items)."
     )

@@ -17,7 +17,7 @@ from rxtune.report import (
     plain_text,
     summarise,
 )
-from rxtune.results import ZeroShot
+from rxtune.results import Failure, Replicate, ZeroShot
 
 
 @pytest.fixture
@@ -98,13 +98,23 @@ def test_any_piece_may_be_missing(records, trial, kept):
     assert {len(cells) for cells in table.rows} == {len(table.header)}
     assert plain_text(table)
     text = describe(summary, "runs/rs")
-    assert ("rxtune confirm" in text) == bool(some)
+    assert ("rxtune confirm" in text) == (records[1] in some)  # it needs a robust trial
+    assert ("own score is optimistic" in text) == bool(some)
 
 
 def test_the_note_says_who_chose_and_what_settles_it(records):
     assert optimism_note(summarise(records), "rs") == (
         "A search's own score is optimistic: the winner was chosen on the dev language qaf. "
         "Settle it with `rxtune confirm rs`."
+    )
+
+
+def test_what_was_cut_off_is_no_failure_of_the_search(records, trial):
+    cut = trial(3, "failed", evaluations=1, failure=Failure.INTERRUPTED)
+    summary = summarise([*records, cut, trial(4, "failed", failure=Failure.DIVERGED)])
+    assert (summary.trials, summary.cut_off) == (4, 1)
+    assert describe(summary, "rs").startswith(
+        "4 trials: 3 finished, 1 failed; 1 more was cut off when the search ended."
     )
 
 
@@ -115,6 +125,15 @@ def test_the_description_has_counts_table_note_and_warnings(records, trial):
     assert "| trial | 1 | 2 | 0 |  |" in text
     assert "Settle it with `rxtune confirm rs`." in text
     assert "- **Note:** the best robust trial is 10.0 points above" in text
+
+
+def test_scores_over_several_seeds_say_over_how_many(records):
+    result = records[1].zero_shot
+    seeds = tuple(Replicate(seed=s, value=0.6 + s / 10, zero_shot=result) for s in range(3))
+    table = comparison_table(summarise([records[0], replace(records[1], replicates=seeds)]))
+    assert row(table, "seeds") == ("3", "1", "1", "")
+    assert row(table, "dev score (qaf)")[0] == "70.0"
+    assert "seeds" not in {cells[0] for cells in comparison_table(summarise(records)).rows}
 
 
 cells = st.text(st.characters(exclude_categories=("C", "Z")), max_size=6)

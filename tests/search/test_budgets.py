@@ -239,3 +239,14 @@ def test_a_cheaper_trial_moves_the_front_and_a_dearer_one_does_not() -> None:
     assert not has_plateau(given_limits, [first, record(1, 0.6, 999.0)])
     assert has_plateau(given_limits, [first, record(1, 0.7, 1000.0)])
     assert has_plateau(given_limits, [first, record(1, 0.6, 2000.0)])
+
+
+def test_a_training_that_was_cut_off_twice_is_counted_once() -> None:
+    records = [
+        record(0, state=TrialState.FAILED, failure=Failure.INTERRUPTED, done=3),
+        # Cut off before it could report again what it went on with.
+        record(1, state=TrialState.FAILED, failure=Failure.INTERRUPTED, done=0, retry_of=0),
+    ]
+    assert spent(limits(), "forward_equivalents", records) == 300.0
+    records.append(record(2, retry_of=1))
+    assert spent(limits(), "forward_equivalents", records) == 400.0

@@ -244,6 +244,20 @@ def test_what_is_there_is_not_repeated_and_more_seeds_extend_it(
     assert len(runs) == 6
 
 
+def test_what_was_tested_before_stays_in_the_family(plan: Plan, training: StandIn) -> None:
+    def configurations(runs: list[ConfirmedRun]) -> list[Configuration]:
+        return list(dict.fromkeys(run.configuration for run in runs))
+
+    wide = confirm(plan, seeds=3, top=2)
+    made = len(training.asked)
+    narrow = confirm(plan, seeds=2, top=1)
+    assert len(training.asked) == made
+    # Asked for less, it says no less: the first robust one is still the claim.
+    assert set(configurations(narrow)) == set(configurations(wide))
+    assert configurations(narrow)[0] == configurations(wide)[0]
+    assert len(narrow) == len(wide)
+
+
 def test_an_interrupted_confirmation_goes_on_where_it_was(plan: Plan, training: StandIn) -> None:
     def interrupt(run: ConfirmedRun, done: int, total: int) -> None:
         if done == 3:

@@ -118,7 +118,7 @@ def test_as_many_trials_are_proposed_as_asked_for(path: Path) -> None:
     search = create(path, trials=3)
     assert [ask(search).number for _ in range(3)] == [0, 1, 2]
     assert search.ask() is None
-    assert search.counts() == {TrialState.RUNNING: 3}
+    assert [record.state for record in search.records()] == [TrialState.RUNNING] * 3
 
 
 def test_a_baseline_outside_of_the_space_is_run_all_the_same(path: Path) -> None:
@@ -573,3 +573,35 @@ def test_a_journal_of_another_version_is_refused(
         create(path).close()
     with pytest.raises(StudyError, match=r"format 1, needed 2\); use the version that wrote it"):
         Ledger.open(path, sync=lambda _: None, read_only=False)
+
+
+def test_a_space_that_is_used_up_is_not_looked_through_again(path: Path) -> None:
+    search = create(path, Parameter("method", Constant("standard")))
+    ask(search)
+    assert search.ask() is None
+    assert search.exhausted is not None
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("Ray asks many times a second while a trial runs")
+
+    search._proposer.next = refuse  # type: ignore[assignment,method-assign]
+    assert search.ask() is None
+    search.fail(0, "the search was ended", Failure.INTERRUPTED)
+    assert ask(search).retry_of == 0  # what broke off goes on all the same
+    assert search.exhausted is not None
+
+
+def test_what_a_trial_had_passed_before_it_was_cut_off_does_not_stop_it_afterwards(
+    search: SearchStudy,
+) -> None:
+    run(search, [0.5] * 6)
+    first, *others = (ask(search).number for _ in range(4))
+    assert not any(search.report(first, evaluation(step, 0.6)) for step in (1, 2))
+    for number in others:
+        assert not any(search.report(number, evaluation(step, 0.9)) for step in (1, 2))
+    search.fail(first, "the search was ended", Failure.INTERRUPTED)
+    again = ask(search)
+    assert again.retry_of == first
+    # What was good enough for the rung then is not asked again, though it would not be now.
+    assert not any(search.report(again.number, evaluation(step, 0.6)) for step in (1, 2))
+    assert search.report(ask(search).number, evaluation(2, 0.6))

@@ -621,3 +621,40 @@ def test_a_trial_that_was_cut_off_goes_on_from_its_files_under_its_new_number(
     spy.told.clear()
     direct(decisions).make_up()
     assert spy.told[-1] == ("forget_others", {again})
+
+
+def test_a_crash_between_a_new_number_and_its_files_loses_no_checkpoint(
+    director: Director, direct: Callable[..., Director], decisions: SearchStudy, spy: Spy
+) -> None:
+    lost = start(director)
+    director.hear(lost, evaluation(1, 0.5))
+    director.interrupt()
+    director.end_running()
+    again = decisions.ask()  # killed here: its files still lie under the old number
+    assert again is not None
+    assert again.retry_of == lost
+    spy.told.clear()
+    direct(decisions).make_up()
+    assert [told for told in spy.told if told[0] in ("adopt", "forget_others")] == [
+        ("adopt", lost),
+        ("forget_others", {again.number}),
+    ]
+
+
+def test_a_used_up_compute_budget_starts_no_further_seed(
+    study: Study, tmp_path: Path, direct: Callable[..., Director]
+) -> None:
+    limits = {**study.search.model_dump(mode="json"), "replicates": 3, "compute_budget": 60}
+    several = study.model_copy(update={"search": type(study.search)(**limits)})
+    with SearchStudy.create(tmp_path / "several.log", several, sync=lambda _: None) as decisions:
+        director = direct(decisions)
+        number = start(director)
+        for position, cost in ((1, 20.0), (2, 40.0)):
+            assert not director.hear(number, evaluation(position, 0.6, cost=cost))
+        assert not director.hear(number, finished(1, 0.6))  # the baseline goes on
+        assert director.hear(number, finished(2, 0.8))  # told to stop, with both results
+        record = decisions.record(number)
+        assert (record.state, len(record.replicates)) == (TrialState.FINISHED, 2)
+        assert record.value == pytest.approx(0.7)
+        assert director.ending is not None
+        assert director.ending.by == "compute_budget"

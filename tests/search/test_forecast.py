@@ -95,6 +95,7 @@ def checked(study: Study, task: Task, encoder: Path, heard: list[Any]) -> Checke
         encoder="tiny",
         encoder_folder=encoder,
         data=None,
+        inputs={},
     )
     return check_ground(ground, on_data=lambda *found: heard.append(found))
 

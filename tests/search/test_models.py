@@ -21,6 +21,8 @@ from rxtune.search import models
 from rxtune.search.models import MARKER, ModelStore
 
 WORDS = "tokenizer.json"
+MODEL = ("config.json", "predictions.parquet")
+"""What a worker leaves in these tests, the last one at last."""
 
 
 def leave_model(store: ModelStore, number: int) -> None:
@@ -29,6 +31,8 @@ def leave_model(store: ModelStore, number: int) -> None:
     storage.make_folder(files, path)
     with files.open_output_stream(f"{path}/config.json") as stream:
         stream.write(json.dumps({"trial": number}).encode())
+    with files.open_output_stream(f"{path}/predictions.parquet") as stream:
+        stream.write(b"written last")
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -269,7 +273,7 @@ def test_killed_between_any_two_operations_it_loses_nothing_and_is_made_up(
         kept = {"best": 3} | ({"models/trial-0000": 0} if keep == 2 else {})
         assert contents(resumed) == kept, done
         assert {(run / folder / WORDS).read_bytes() for folder in kept} == {b"whole"}
-        files = {f"{folder}/{x}" for folder in kept for x in ("config.json", MARKER, WORDS)}
+        files = {f"{folder}/{x}" for folder in kept for x in (*MODEL, MARKER, WORDS)}
         assert set(left_in(str(run))) == files, done
     assert kills > 6 * disks
 
@@ -374,7 +378,7 @@ def test_an_empty_folder_in_the_storage_goes_and_a_full_one_stays(
     leave_model(store, 1)
     store.forget(0)
     store.tidy()
-    assert left_in(place) == ["trial-0001/model/config.json"]
+    assert left_in(place) == [f"trial-0001/model/{name}" for name in MODEL]
     store.forget(1)
     store.tidy()
     files, path = storage.open_place(place)
@@ -437,3 +441,10 @@ def test_a_trial_takes_over_what_an_interrupted_one_left(kind: str, tmp_path: Pa
     assert not (place / "trial-0003").exists()
     store.adopt(3, 6)  # nothing is left: the new one starts from the beginning
     assert not (place / "trial-0006").exists()
+
+
+def test_a_model_of_which_a_part_is_gone_is_none(store: ModelStore) -> None:
+    leave_model(store, 4)
+    files, path = storage.open_place(storage.join(store.folder(4), "model"))
+    files.delete_file(f"{path}/predictions.parquet")
+    assert not store.has_model(4)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rxtune.results import Replicate, TrialRecord, TrialState, ZeroShot
+from rxtune.results import Failure, Replicate, TrialRecord, TrialState, ZeroShot
 from rxtune.search.decisions import SearchStudy
 from rxtune.search.replicates import is_contender, mean_result, replicate_seed
 from tests.search.test_decisions import RESULT, build_study, evaluation
@@ -107,3 +107,18 @@ def test_the_mean_of_results_is_taken_language_by_language() -> None:
     assert mean.macro_f1 == pytest.approx({"eng": 0.7, "qaa": 0.3})
     assert mean.noisy_source == 0.5
     assert mean.generalized is None
+
+
+def test_a_trial_that_goes_on_with_another_does_not_compete_twice(tmp_path: Path) -> None:
+    search = create(tmp_path / "journal.log")
+    run(search, 0.5, 0.5, 0.5)
+    for weak in (0.1, 0.2, 0.3):
+        run(search, weak, weak, weak)
+    best = search.ask()
+    assert best is not None
+    search.report(best.number, evaluation(6, 0.9))
+    assert search.finish(best.number, result(0.9))
+    search.fail(best.number, "the search was ended", Failure.INTERRUPTED)
+    assert len(run(search, 0.9, 0.9, 0.9).replicates) == 3
+    # Second of six is among the best third; third of seven would not be.
+    assert len(run(search, 0.7, 0.7, 0.7).replicates) > 1

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rxtune.config import Choice, Constant, LogUniform, Parameter, Space, Study
+from rxtune.config import Choice, Configuration, Constant, LogUniform, Parameter, Space, Study
 from rxtune.errors import StudyError
-from rxtune.results import TrialRecord, TrialState
+from rxtune.results import Failure, TrialRecord, TrialState
 from rxtune.search.decisions import SearchStudy
-from rxtune.search.warm_start import WarmStart, learn
+from rxtune.search.history import Lesson
+from rxtune.search.proposals import Proposal, propose
+from rxtune.search.warm_start import Earlier, WarmStart, learn
 from tests.search.test_decisions import RESULT, build_study, evaluation, run
 
 METHOD = Parameter("method", Choice(("standard", "rs_rp")))
@@ -81,6 +84,23 @@ def test_the_new_search_starts_with_the_best_of_the_earlier_one(
     # The typical point of the method that is settled is left out, and its own trials alone count.
     assert run(new, [0.5] * 6).configuration not in search.study.start_points()
     assert [record.number for record in new.records()] == [0, 1, 2]
+
+
+def test_the_baseline_stays_the_first_trial_even_if_an_earlier_search_found_it_best(
+    tmp_path: Path,
+) -> None:
+    study = build_study(trials=4)
+    plain, typical = study.start_points()
+    warm = WarmStart(
+        earlier=tuple(
+            Earlier(run=name, best=best, gains=(), dropped=0)
+            for name, best in (("a", replace(plain, sigma=0.2)), ("b", typical))
+        )
+    )
+    with SearchStudy.create(tmp_path / "new.log", study, warm_start=warm) as new:
+        first, second = run(new, [0.5] * 6), run(new, [0.6] * 6)
+    assert (first.configuration, first.is_baseline) == (plain, True)
+    assert (second.configuration, second.is_baseline) == (typical, False)
 
 
 def test_the_sampler_goes_at_once_where_the_earlier_search_was_good(
@@ -175,3 +195,40 @@ def test_a_stopped_trial_is_measured_against_the_baseline_at_the_same_place(
         assert lesson.kind == "stopped"
         assert lesson.step == record.evaluations[-1].number
         assert lesson.values[0] == pytest.approx(0.1 * record.configuration.sigma)
+
+
+def test_without_a_baseline_gains_do_not_stand_beside_scores(
+    search: SearchStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[Lesson]] = []
+
+    def note(study: Study, number: int, lessons: list[Lesson]) -> Proposal | None:
+        seen.append(lessons)
+        return propose(study, number, lessons)
+
+    monkeypatch.setattr("rxtune.search.proposer.propose", note)
+    warm = taught(search, search.study)
+    new = SearchStudy.create(tmp_path / "new.log", build_study(trials=9), warm_start=warm)
+    baseline, best = new.ask(), new.ask()
+    assert baseline is not None
+    assert best is not None
+    new.ask()
+    assert sum(not lesson.is_own for lesson in seen[-1]) == 8  # they compare with each other
+    new.fail(baseline.number, "diverged: loss is nan", Failure.DIVERGED)
+    for step in range(1, 7):
+        new.report(best.number, evaluation(step, 0.6))
+    new.finish(best.number, RESULT)
+    new.ask()
+    assert all(lesson.is_own for lesson in seen[-1])
+
+
+def test_a_search_is_not_hopeless_before_its_last_start_point(tmp_path: Path) -> None:
+    points = [Configuration(method="rs_rp", sigma=0.2 * n, learning_rate=1.0) for n in range(1, 6)]
+    runs = [Earlier(run=str(n), best=p, gains=(), dropped=0) for n, p in enumerate(points)]
+    warm = WarmStart(earlier=tuple(runs))
+    new = SearchStudy.create(tmp_path / "new.log", build_study(trials=9), warm_start=warm)
+    for count in range(1, 7):
+        record = new.ask()
+        assert record is not None
+        new.fail(record.number, "diverged: loss is nan", Failure.DIVERGED)
+        assert (new.all_failed_early() is None) == (count < 1 + len(points))

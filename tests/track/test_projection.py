@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mlflow.utils.validation import validate_param_and_metric_name
 
 from rxtune.config import Configuration
-from rxtune.results import Failure, ZeroShot
+from rxtune.results import Failure, Replicate, ZeroShot
 from rxtune.track import projection
 
 
@@ -57,6 +57,18 @@ def test_the_mean_over_mixed_language_pairs_is_logged_where_there_is_one(record)
     for result, expected in ((mixed, 0.5), (replace(mixed, generalized=None), None)):
         points = projection.metrics(record(0, "finished", zero_shot=result))
         assert {m.key: m.value for m in points}.get("generalized_mean") == expected
+
+
+def test_a_trial_on_several_seeds_shows_their_mean_and_how_many(record):
+    ended = record(0, "finished", evaluations=2)
+    assert ended.zero_shot is not None
+    seeds = tuple(
+        Replicate(seed=s, value=v, zero_shot=ended.zero_shot) for s, v in enumerate((0.4, 0.7))
+    )
+    logged = {m.key: m.value for m in projection.metrics(replace(ended, replicates=seeds))}
+    assert (logged["seeds"], logged["dev_accuracy_mean_over_seeds"]) == (2, 0.55)
+    alone = {m.key for m in projection.metrics(ended)}
+    assert alone.isdisjoint({"seeds", "dev_accuracy_mean_over_seeds"})
 
 
 def test_parameters_read_as_a_space_file_has_them(record):

@@ -1,0 +1,73 @@
+"""What MLflow is told about a search when it starts."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rxtune.config import load_study
+from rxtune.search.tracking import describe_start
+
+SPACE = (
+    "space: {method: {choice: [standard, rs_rp]}, sigma: {choice: [0.5], when: {method: rs_rp}}}\n"
+)
+
+
+class Told:
+    """A tracker that keeps what it is told."""
+
+    def start(self, params: Any, tags: Any, study_yaml: str, description: str) -> None:
+        self.params, self.tags, self.description = params, tags, description
+
+
+@pytest.fixture
+def told(tmp_path: Any) -> Any:
+    """Return a function that starts a search of a study with these overrides."""
+    (tmp_path / "space.yaml").write_text(SPACE)
+
+    def start(**overrides: Any) -> Told:
+        study = load_study(
+            tmp_path / "space.yaml", {k.replace("__", "."): v for k, v in overrides.items()}
+        )
+        view = SimpleNamespace(
+            name="rs",
+            study=study,
+            encoder="babel-tiny",
+            task=SimpleNamespace(name="babel", source_language="eng"),
+            dev_languages=("qaf", "qag"),
+            capacity=SimpleNamespace(workers=2),
+        )
+        workload = SimpleNamespace(unit=1.0, learning_rate=1e-3, epochs=3.0, batch_size=32)
+        tracker = Told()
+        describe_start(tracker, view, workload)  # type: ignore[arg-type]
+        return tracker
+
+    return start
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({}, "chosen by mean dev accuracy in qaf, qag. It is running"),
+        ({"select__metric": "macro_f1"}, "chosen by mean dev macro-F1 in qaf, qag."),
+        ({"select__objective": "worst"}, "chosen by worst dev accuracy in qaf, qag."),
+        ({"select__objective": "source"}, "chosen by dev accuracy in eng."),
+        (
+            {"select__objective": ["worst", "compute"]},
+            "chosen by worst dev accuracy in qaf, qag, with a Pareto front of worst, compute.",
+        ),
+    ],
+)
+def test_the_page_says_by_what_trials_are_chosen(
+    told: Any, overrides: dict[str, Any], words: str
+) -> None:
+    assert words in told(**overrides).description
+
+
+def test_how_the_search_goes_about_it_is_among_its_parameters(told: Any) -> None:
+    params = told(stopping="median", search__sampler="gp", search__replicates=3).params
+    asked = {"sampler": "gp", "stopper": "median", "replicates": "3"}
+    asked |= {"objective": "mean", "metric": "accuracy"}
+    assert asked.items() <= params.items()
