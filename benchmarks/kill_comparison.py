@@ -18,8 +18,8 @@ from rxtune.search.trial import train_and_evaluate
 from rxtune.search.workload import prepare
 
 MODEL = "model.safetensors"
-TIMES = ("duration_seconds",)
-"""Metrics that are times: those differ between any two runs."""
+MEASURED = ("duration_seconds", "disk_peak_bytes")
+"""Metrics that differ between any two runs."""
 Training = tuple[list[Evaluation], ZeroShot, bytes]
 
 
@@ -99,7 +99,7 @@ def points_of(client: MlflowClient, run: Run) -> list[tuple[str, int, float]]:
     """Return the points of all curves, as often as MLflow has them."""
     return [
         (key, point.step, point.value)
-        for key in sorted(set(run.data.metrics) - set(TIMES))
+        for key in sorted(set(run.data.metrics) - set(MEASURED))
         for point in sorted(
             client.get_metric_history(run.info.run_id, key), key=lambda p: (p.step, p.timestamp)
         )
