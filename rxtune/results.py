@@ -227,8 +227,13 @@ class TrialRecord:
 
     @property
     def objectives(self) -> tuple[float, ...]:
-        """What a search with several objectives compares; empty before the first evaluation."""
-        return self.evaluations[-1].objectives if self.evaluations else ()
+        """What a search with several objectives compares; empty before the first evaluation.
+
+        The first is the value, a mean over replicates where there are any; the others are of the
+        trial's own seed.
+        """
+        last = self.evaluations[-1].objectives if self.evaluations else ()
+        return last if not last or self.value is None else (self.value, *last[1:])
 
     @property
     def forward_equivalents(self) -> float:

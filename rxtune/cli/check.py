@@ -67,7 +67,7 @@ def _show_data(ground: Ground, data: DataSummary, unknown: tuple[UnknownShare, .
 def _show_forecast(forecast: Forecast, search: SearchSettings, runs: Path) -> None:
     place = "the GPU" if forecast.device == "cuda" else "one core"
     output.print(f"\n[bold]Forecast[/] from a few steps on {place}, {forecast.precision}:")
-    columns = ("method", "step", "× plain", "updates", "full trial")
+    columns = ("method", "step", "× plain", "updates", "forward passes", "full trial")
     table = plain_table(*columns, right=columns[1:])
     for method in forecast.methods:
         table.add_row(*_method_row(forecast, method))
@@ -91,6 +91,7 @@ def _method_row(forecast: Forecast, method: MethodForecast) -> tuple[str, ...]:
         seconds_text(method.step_seconds),
         f"{method.step_seconds / plain:.1f}",
         f"{method.updates:,}",
+        f"{method.forward_equivalents:.2g}".replace("e+0", "e"),
         seconds_text(forecast.trial_seconds(method)),
     )
 

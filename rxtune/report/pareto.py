@@ -54,7 +54,7 @@ def front_table(
             str(record.number),
             *(
                 _cell(name, value, plain_cost)
-                for name, value in zip(objectives, _values(record), strict=True)
+                for name, value in zip(objectives, record.objectives, strict=True)
             ),
             record.configuration.method,
             _parameters(record),
@@ -64,16 +64,10 @@ def front_table(
     return Table(header, rows)
 
 
-def _values(record: TrialRecord) -> tuple[float, ...]:
-    """Return the objectives of a finished trial, the first one over all of its seeds."""
-    assert record.value is not None
-    return (record.value, *record.objectives[1:])
-
-
 def _to_be_high(record: TrialRecord, objectives: tuple[Objective, ...]) -> tuple[float, ...]:
     return tuple(
         -value if name == "compute" else value
-        for name, value in zip(objectives, _values(record), strict=True)
+        for name, value in zip(objectives, record.objectives, strict=True)
     )
 
 

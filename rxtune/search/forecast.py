@@ -28,6 +28,8 @@ class MethodForecast:
     configuration: Configuration
     step_seconds: float
     updates: int
+    forward_equivalents: float
+    """Training cost, in forward passes of one example: what a compute budget counts."""
     drawing_seconds: float
     """Seconds in which the words of a whole trial are replaced."""
 
@@ -149,13 +151,17 @@ def _time_method(
 
     settings = workload.settings(configuration, device)
     data = workload.training_data(configuration)
+    updates = settings.updates_of(data.examples)
     return MethodForecast(
         configuration=configuration,
         # Replaced words are other words, but no more of them.
         step_seconds=time_step(
             model, workload.train, settings, pad_id=workload.pad_id, device=device
         ),
-        updates=settings.updates_of(data.examples),
+        updates=updates,
+        forward_equivalents=updates
+        * min(settings.batch_size, data.examples)
+        * settings.forward_equivalents_per_example,
         drawing_seconds=_time_drawing(workload, configuration, settings.epochs),
     )
 

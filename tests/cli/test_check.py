@@ -28,7 +28,8 @@ def test_a_study_is_checked_and_its_cost_forecast(
     assert ["language", "train", "dev", "test", "unknown", "good", "bad"] in table
     for method in ("standard", "rs_rp"):
         (row,) = (cells for cells in table if cells[:1] == [method])
-        assert row[-3] == "3"  # updates: one batch in each of 3 epochs
+        # Updates: one batch in each of 3 epochs; forward passes: 3 for each of 2 examples in them.
+        assert row[-4:-2] == ["3", "18"]
     assert "weights and the optimiser's two moments" in ended.output
     assert "9 trials: " in ended.output
     assert "space.yaml can be searched. Nothing was trained." in ended.output

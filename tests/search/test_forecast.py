@@ -22,6 +22,7 @@ def method(seconds: float, updates: int = 100, drawing: float = 0.0) -> MethodFo
         configuration=Configuration(),
         step_seconds=seconds,
         updates=updates,
+        forward_equivalents=96.0 * updates,
         drawing_seconds=drawing,
     )
 
@@ -132,3 +133,14 @@ def test_words_are_drawn_once_or_in_every_epoch(
     assert plain.drawing_seconds == 0.0
     assert words.drawing_seconds > 0.0
     assert words.updates == 4 * plain.updates  # the original and three copies
+
+
+def test_the_cost_in_forward_passes_is_what_a_trial_would_report(workload: Workload) -> None:
+    found = {m.configuration.method: m for m in measure(workload).methods}
+    plain, noisy, adversarial = found["standard"], found["rs_rp"], found["adv"]
+    assert plain.forward_equivalents == 3 * workload.train.num_rows * workload.epochs
+    assert noisy.forward_equivalents == plain.forward_equivalents
+    steps = adversarial.configuration.pgd_steps
+    assert adversarial.forward_equivalents == pytest.approx(
+        plain.forward_equivalents * (1 + 2 * steps / 3)
+    )
