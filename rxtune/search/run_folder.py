@@ -123,6 +123,9 @@ class RunFolder:
                 yield
             finally:  # while it is still held: the next driver's pid and folder stay
                 pid_file(self.journal).unlink(missing_ok=True)
+                if made and not self.has_begun:  # refused at the last moment
+                    self.study.unlink(missing_ok=True)
+                    self._places.unlink(missing_ok=True)
                 with suppress(OSError):  # not empty: the search has begun
                     for path in made:
                         path.rmdir()

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import signal
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,10 +78,16 @@ def evaluation(number: int, value: float) -> Evaluation:
 @pytest.fixture(scope="module")
 def interrupted(workplace: Any, file: Path) -> Any:
     """The confirmation after Ctrl-C, at least one run having ended, and what it left."""
-    command = workplace.start(*COMMAND)
-    command.wait_until(lambda: file.exists() and file.read_bytes().count(b"\n") >= 1)
-    os.killpg(command.pid, signal.SIGINT)
-    return command.wait(), file.read_bytes()
+    for _ in range(5):
+        command = workplace.start(*COMMAND)
+        command.wait_until(lambda: file.exists() and file.read_bytes().count(b"\n") >= 1)
+        with suppress(ProcessLookupError):
+            os.killpg(command.pid, signal.SIGINT)
+        result = command.wait()
+        if result.code:
+            break
+        file.unlink()  # it had made all of its runs before the signal came: begin anew
+    return result, file.read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -238,4 +245,6 @@ def test_a_second_look_at_a_whole_confirmation_trains_nothing(workplace: Any, en
     again = workplace.run(*COMMAND)
     assert again.code == 0, again
     assert " seed " not in again.output
-    assert verdict_of(again.output) == verdict_of(ended[0].output)
+    # The same difference and interval; p allows for all that was tested in the meantime.
+    before, now = verdict_of(ended[0].output), verdict_of(again.output)
+    assert now.partition(", p = ")[0] == before.partition(", p = ")[0]

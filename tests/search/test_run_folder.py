@@ -121,8 +121,22 @@ def test_a_run_that_has_begun_stays_and_is_free_again(tmp_path: Path) -> None:
     folder = RunFolder.new(tmp_path, "rs")
     with folder.held():
         folder.create("", PLACES)
-    assert sorted(path.name for path in folder.path.iterdir()) == ["places.json", "study.yaml"]
-    assert RunFolder.new(tmp_path, "rs") == folder
+        folder.journal.write_text("a decision\n")
+    assert sorted(path.name for path in folder.path.iterdir()) == [
+        "journal.log",
+        "places.json",
+        "study.yaml",
+    ]
+    with RunFolder.existing(tmp_path, "rs").held():
+        pass
+
+
+def test_a_search_that_is_refused_before_its_first_decision_leaves_nothing(tmp_path: Path) -> None:
+    folder = RunFolder.new(tmp_path / "runs", "rs")
+    with folder.held():
+        folder.create("", PLACES)
+    assert not (tmp_path / "runs").exists()
+    assert RunFolder.new(tmp_path / "runs", "rs") == folder
 
 
 def test_a_file_system_that_cannot_lock_folders_is_used_all_the_same(
