@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import signal
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -78,16 +77,10 @@ def evaluation(number: int, value: float) -> Evaluation:
 @pytest.fixture(scope="module")
 def interrupted(workplace: Any, file: Path) -> Any:
     """The confirmation after Ctrl-C, at least one run having ended, and what it left."""
-    for _ in range(5):
-        command = workplace.start(*COMMAND)
-        command.wait_until(lambda: file.exists() and file.read_bytes().count(b"\n") >= 1)
-        with suppress(ProcessLookupError):
-            os.killpg(command.pid, signal.SIGINT)
-        result = command.wait()
-        if result.code:
-            break
-        file.unlink()  # it had made all of its runs before the signal came: begin anew
-    return result, file.read_bytes()
+    command = workplace.start(*COMMAND)
+    command.wait_until(lambda: file.exists() and file.read_bytes().count(b"\n") >= 1)
+    os.killpg(command.pid, signal.SIGINT)
+    return command.wait(), file.read_bytes()
 
 
 @pytest.fixture(scope="module")
