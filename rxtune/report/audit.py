@@ -97,9 +97,8 @@ def spearman_interval(correlation: float, n: int) -> tuple[float, float]:
     """Return the 95 % interval of a rank correlation over `n` pairs; NaN below four.
 
     By Fisher's z with the variance of Bonett and Wright (2000, Psychometrika 65), which grows with
-    the correlation: in simulations with bivariate normal values it covered the true one in 94 to
-    98 % for n from 6 to 30 and correlations up to .95, where 1.06 / (n - 3) fell to 85 %. A
-    bootstrap does no better at such n, and would need a seed.
+    the correlation: at high ones a constant such as 1.06 / (n - 3) is too small. How often each
+    covers the true one is in `benchmarks/spearman_check.py`. A bootstrap would need a seed.
 
     A perfect order has no finite z: it counts as half-way to the next possible correlation, and
     its interval ends at 1.

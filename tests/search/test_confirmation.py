@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rxtune.config import Choice, Configuration, LogUniform, Parameter, Space, Study
 from rxtune.data import TASKS
 from rxtune.errors import AllTrialsFailedError, RxtuneError, StudyError
-from rxtune.results import ConfirmedRun, Evaluation, TrialRecord, TrialState, ZeroShot
+from rxtune.results import ConfirmedRun, ZeroShot
 from rxtune.search import confirmation, confirmed_runs
 from rxtune.search.candidates import Candidate, Named
 from rxtune.search.confirmation import FreshRuns, fresh_seeds, run_confirmation
@@ -26,6 +26,7 @@ from rxtune.search.options import SearchOptions
 from rxtune.search.plan import Plan
 from rxtune.search.retraining import Retrained
 from rxtune.search.run_folder import RunFolder
+from tests.search.trials import trial
 
 PLAIN = Configuration()
 TESTED = ZeroShot(
@@ -34,23 +35,6 @@ TESTED = ZeroShot(
     dev_languages=("qaf",),
     split="test",
 )
-
-
-def trial(number: int, value: float, state: str = "finished", **changes: Any) -> TrialRecord:
-    """Return a trial; robust, with a sigma of its own, unless a configuration is given."""
-    evaluation = Evaluation(
-        number=1,
-        updates=1,
-        value=value,
-        accuracy={"qaf": value},
-        train_loss=1.0,
-        forward_equivalents=3.0,
-        seconds=1.0,
-        time=1.0,
-    )
-    robust = Configuration(method="rs_rp", sigma=1.0 + number)
-    given = {"configuration": robust, "state": TrialState(state), **changes}
-    return TrialRecord(number=number, evaluations=(evaluation,), **given)
 
 
 BASELINE = trial(0, 0.5, configuration=PLAIN, is_baseline=True)
