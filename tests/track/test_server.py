@@ -1,68 +1,23 @@
 """The same search over HTTP: one real `mlflow server`, asked and written to as a user would."""
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 import urllib.parse
 import urllib.request
 
 import pytest
 
 from rxtune.results import Failure
+from tests.tracking_server import TrackingServer
 
 pytestmark = pytest.mark.slow_end_to_end
-
-START_SECONDS = 90
 
 
 @pytest.fixture(scope="module")
 def server(database, open_tracker):
     """Return the URL of a server on the room's database, started in the database's folder."""
     open_tracker().close()  # the driver makes the database; the server must not migrate it too
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["--workers", "1", "--backend-store-uri", "sqlite:///mlflow.db"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", *options, "--port", str(port)],
-        cwd=database.parent,
-        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until_healthy(url, process)
-        yield url
-    finally:
-        end(process)
-
-
-def wait_until_healthy(url, process):
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"the server ended with {process.returncode}"
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=2):
-                return
-        except OSError:
-            time.sleep(0.1)
-    pytest.fail(f"the server did not answer within {START_SECONDS} s")
-
-
-def end(process):
-    """End the server and its workers: they are a process group of their own."""
-    for what in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, what)
-            process.wait(10)
-        except (subprocess.TimeoutExpired, ProcessLookupError):
-            continue
+    with TrackingServer(database.parent) as server:
+        yield server.url
 
 
 def ask(url, path, body=None, **query):
