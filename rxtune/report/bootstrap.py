@@ -17,8 +17,8 @@ For a mean these variances have a closed form, the limit of ever more replicates
 so that a result depends on no random number and on no order; a test draws replicates and finds
 the same. Percentiles of the replicates would be far too narrow with five seeds: the quantile is
 Student's t. Its degrees of freedom lie between those of the seeds, S - 1, and of the items: 1 / df
-is the mean of 1 / (S - 1) and 1 / (N - 1), weighted by their shares of the variance. (Satterthwaite
-(1946) squares the shares, which gives more degrees of freedom and so a smaller p.) With two or
+is the mean of 1 / (S - 1) and 1 / (N - 1), weighted by their shares of the variance.
+(Satterthwaite, 1946, squares the shares: more degrees of freedom and so a smaller p.) With two or
 three seeds their variance may come out tiny by chance, and their share with it; so the interval is
 never narrower than that of the t test over seeds, which allows for the seeds alone.
 `benchmarks/statistics_check.py` checks the error rate and the coverage.
