@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rxtune.config import GROWING, Configuration, Study, load_study
-from rxtune.config.names import show
-from rxtune.errors import StudyError
+from rxtune.config import Configuration, Study
+from rxtune.errors import ClusterError, StudyError
+from rxtune.search.asked_study import from_anywhere, read_study
 from rxtune.search.options import SearchOptions
-from rxtune.search.run_folder import RunFolder
+from rxtune.search.run_folder import RunFolder, storage_of
+from rxtune.storage import join, require_writable, without_secrets
 
 if TYPE_CHECKING:
     from rxtune.data import DataSummary, UnknownShare
     from rxtune.report import Audit, Confirmation, Summary, Table
+    from rxtune.report.page import Written
+    from rxtune.search.cluster_check import ClusterReport
     from rxtune.search.confirmation import FreshRuns, OnResult
     from rxtune.search.forecast import Checked
     from rxtune.search.plan import Ground, Plan
@@ -25,125 +29,82 @@ if TYPE_CHECKING:
 __all__ = [
     "SearchOptions",
     "audit",
+    "bring_back",
     "check",
     "confirm",
     "front_of",
     "read_study",
+    "report",
     "search",
     "summary_of",
 ]
 
 
-def read_study(
-    space: str | Path | None,
-    options: SearchOptions,
-    overrides: Mapping[str, Any] | None = None,
-) -> Study:
-    """Return the study to search: from a space file or, when a run is resumed, from the run.
+def bring_back(options: SearchOptions) -> str | None:
+    """Make the folder of a run that is to be resumed, if it is lost, of the copy in the storage.
 
-    Args:
-        space: the space file; may be left out where a run is resumed.
-        options: name the run and say whether to resume it.
-        overrides: dotted keys and their values, such as `{"search.trials": 60}`.
+    Returns:
+        Where the copy lies, or None if the folder is here, or there is none.
 
     Raises:
-        StudyError: the file or an override is wrong, or differs from the run that is resumed.
+        StudyError: the name is none, or another driver has the run here.
+        ClusterError: the storage does not answer.
     """
-    if not options.resume:
-        if space is None:
-            raise StudyError("--space: a space file is needed, such as search_spaces/rs.yaml")
-        return _from_anywhere(load_study(space, overrides))
-    folder = RunFolder.existing(options.root, options.name)
-    folder.places().require_same(options)
-    if options.warm_start:
-        raise StudyError(
-            f"--warm-start: only a new search starts from others, but run {options.name!r} is"
-            " resumed; leave the flag out, or start a new run with another --name"
-        )
-    kept = _from_anywhere(load_study(folder.study))
-    if space is None and not overrides:
-        return kept
-    asked = _from_anywhere(load_study(space or folder.study, overrides))
-    _require_same(kept, asked, options.name)
-    return _with_unsaid(kept, asked)
+    if options.storage is None or not options.resume:
+        return None
+    folder = RunFolder.named(options.root, options.name)
+    if folder.has_begun:
+        return None
+    folder.require_free()
+    from rxtune.search import mirror
 
-
-def _with_unsaid(kept: Study, asked: Study) -> Study:
-    """Return the study with the run's own word on what may grow and was not asked for."""
-    unsaid = set(GROWING) - asked.search.model_fields_set
-    own = {name: getattr(kept.search, name) for name in unsaid}
-    return asked.model_copy(update={"search": asked.search.model_copy(update=own)})
-
-
-def _from_anywhere(study: Study) -> Study:
-    """Return the study with a local encoder's folder made absolute, for a resume elsewhere."""
-    from rxtune.search.encoders import EMBEDDED
-
-    model = study.model
-    if model in (None, EMBEDDED) or not Path(model).is_dir():
-        return study
-    return study.model_copy(update={"model": str(Path(model).absolute())})
-
-
-def _require_same(kept: Study, asked: Study, name: str) -> None:
-    """Refuse to go on with another search than the one that was begun; it may only grow."""
-    before, now = _by_dotted_key(kept), _by_dotted_key(asked)
-    keys = sorted(key for key in before | now if before.get(key) != now.get(key))
-    if keys:
-        changes = "; ".join(
-            f"{key} was {_value(key, before)}, is {_value(key, now)}" for key in keys
-        )
-        raise StudyError(
-            f"--resume: run {name!r} was begun with another study: {changes}; leave --space and"
-            " the flags out to go on with it, or start a new run with another --name"
-        )
-    if "trials" in asked.search.model_fields_set and asked.search.trials < kept.search.trials:
-        raise StudyError(
-            f"--trials: run {name!r} has {kept.search.trials} trials and cannot shrink"
-            f" to {asked.search.trials}; ask for more, or leave the flag out"
-        )
-
-
-def _value(key: str, study: Mapping[str, Any]) -> str:
-    return show(study[key]) if key in study else "not there"
-
-
-def _by_dotted_key(study: Study) -> dict[str, Any]:
-    """Return what must stay the same while a search lives, such as `space.sigma`."""
-    plain = study.model_dump(mode="json", exclude={"space": True, "search": set(GROWING)})
-    return dict((*_flat(plain), *_flat({"space": study.space.to_plain()}, depth=3)))
-
-
-def _flat(section: Mapping[str, Any], depth: int = 2) -> Iterator[tuple[str, Any]]:
-    """Yield what lies so deep in a section by its dotted key; what lies deeper is one value."""
-    for key, value in section.items():
-        if isinstance(value, dict) and depth > 1:
-            yield from ((f"{key}.{name}", inner) for name, inner in _flat(value, depth - 1))
-        else:
-            yield key, value
+    place = storage_of(options.storage, options.name)
+    require_writable(place)  # which gives up soon, where a bucket does not answer
+    try:
+        found = mirror.bring_back(folder, place)
+    except OSError as error:
+        raise ClusterError(
+            f"--storage: {without_secrets(place)} holds a copy of the run that cannot be brought"
+            f" back ({error}); check the storage and the permissions, then try again"
+        ) from error
+    return join(without_secrets(place), mirror.FOLDER) if found else None
 
 
 def check(
     study: Study,
     *,
     on_data: Callable[[Ground, DataSummary, tuple[UnknownShare, ...]], None] | None = None,
+    options: SearchOptions | None = None,
+    on_cluster: Callable[[ClusterReport], None] | None = None,
 ) -> Checked:
     """Validate a study with its data and encoder, and forecast its cost; trains nothing.
 
     Args:
         study: from `rxtune.config.load_study`.
         on_data: called when the data is checked, which is before the encoder is timed.
+        options: where the search would run, if not on this machine: its cluster is asked, and the
+            forecast is made there.
+        on_cluster: called as soon as the cluster's nodes have answered.
 
     Raises:
         RxtuneError: one of its kinds; see `rxtune.errors`.
     """
     from rxtune.search.plan import examine
 
-    ground = examine(_from_anywhere(study))
+    ground = examine(from_anywhere(study))
     # Only now: torch takes seconds to import, and a refusal should not.
     from rxtune.search.forecast import check_ground
 
-    return check_ground(ground, on_data=on_data or (lambda ground, data, unknown: None))
+    measure = None
+    if options is not None:
+        from rxtune.search.cluster_check import check_cluster
+
+        measure = partial(check_cluster, options, on_cluster or (lambda report: None))
+    return check_ground(
+        ground,
+        on_data=on_data or (lambda ground, data, unknown: None),
+        measure_workload=measure,
+    )
 
 
 def search(
@@ -167,10 +128,10 @@ def search(
     """
     from rxtune.search.plan import make_plan
 
-    plan = plan or make_plan(_from_anywhere(study), options)
+    plan = plan or make_plan(from_anywhere(study), options)
     with plan.folder.held():
         # Only now: torch and Ray take seconds to import, and a refusal should not.
-        from rxtune.search.tuner import run_search
+        from rxtune.search.start import run_search
 
         return run_search(plan, watch=watch or (lambda view: nullcontext()), conclude=_conclude)
 
@@ -308,7 +269,7 @@ def front_of(result: SearchResult) -> Table | None:
 
 def _conclude(result: SearchResult) -> Conclusion:
     """Return what MLflow shows of the whole search: the winner's figures and the comparison."""
-    from rxtune.report import comparison_table, describe, markdown
+    from rxtune.report import comparison_table, describe, markdown, winner_metrics, winner_tags
     from rxtune.search.views import Conclusion
 
     summary = summary_of(result)
@@ -322,45 +283,67 @@ def _conclude(result: SearchResult) -> Conclusion:
     if front := front_of(result):
         artifacts["pareto_front.md"] = markdown(front)
         text = f"{text}\n\nPareto front:\n\n{markdown(front)}"
+    disk = {
+        "disk_peak_bytes": float(result.disk_peak),
+        "disk_forecast_bytes": float(result.view.disk_forecast),
+    }
     return Conclusion(
-        metrics=_winner_metrics(summary) | _disk_metrics(result),
-        tags=_winner_tags(summary),
+        metrics=winner_metrics(summary) | disk,
+        tags=winner_tags(summary),
         description=f"{head}\n\n{text}",
         artifacts=artifacts,
     )
 
 
-def _disk_metrics(result: SearchResult) -> dict[str, float]:
-    return {
-        "disk_peak_bytes": float(result.disk_peak),
-        "disk_forecast_bytes": float(result.view.disk_forecast),
-    }
+def report(
+    name: str,
+    root: Path = Path("runs"),
+    *,
+    out: Path | None = None,
+    formats: Sequence[str] = ("png", "svg"),
+) -> Written:
+    """Write what a search found as one HTML page, with its plots as files; return where they lie.
 
+    Args:
+        name: the run, which may still be running: nothing of it is changed.
+        root: folder of all runs.
+        out: folder to write to; None: the run's own.
+        formats: of the plots, some of png, svg and pdf.
 
-def _winner_metrics(summary: Summary) -> dict[str, float]:
-    winner = summary.winner
-    if winner is None or winner.zero_shot is None or winner.value is None:
-        return {}
-    from rxtune.track.projection import result_metrics
+    Raises:
+        StudyError: there is no such run, its journal cannot be read, a format is unknown, or the
+            folder cannot be written.
+    """
+    from datetime import datetime
 
-    metrics = {f"dev_{winner.zero_shot.metric}": winner.value, **result_metrics(winner.zero_shot)}
-    if summary.gain is not None:
-        metrics["gain_over_best_plain"] = summary.gain
-    # NaN where there is no such language: MLflow's tables show it as a number. Six decimals are
-    # more than any count of examples gives, and a mean of thirds has sixteen.
-    return {name: round(value, 6) for name, value in metrics.items() if value == value}
+    from rxtune.report.page import Point, gather, write_report
+    from rxtune.search.decisions import SearchStudy
+    from rxtune.search.distributions import params_of
+    from rxtune.search.history import distributions_of
+    from rxtune.search.lock import is_held
 
-
-def _winner_tags(summary: Summary) -> dict[str, str]:
-    if summary.winner is None:
-        return {}
-    searched = summary.winner.configuration.searched()
-    return {"best.trial": str(summary.winner.number)} | {
-        f"best.{name}": _tag(value) for name, value in searched.items()
-    }
-
-
-def _tag(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    folder = RunFolder.existing(root, name)
+    with SearchStudy.open(folder.journal, read_only=True) as decisions:
+        study, records = decisions.study, decisions.records()
+    points = [
+        Point(
+            number=record.number,
+            value=record.value,
+            params=params,
+            distributions=distributions_of(study.space, params),
+        )
+        for record in records
+        if record.value is not None
+        and (params := params_of(study.space, record.configuration)) is not None
+    ]
+    findings = gather(
+        name=name,
+        study=study,
+        records=records,
+        points=points,
+        confirmation=folder.confirmation,
+        predictions=folder.predictions,
+        is_running=is_held(folder.path),
+        written=datetime.now(),
+    )
+    return write_report(findings, out or folder.path, formats)

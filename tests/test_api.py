@@ -236,36 +236,12 @@ def test_a_search_without_a_result_says_so(space: Path) -> None:
     assert "no trial ran to its end" in end.description
 
 
-def test_the_winners_flags_and_mixed_pairs_reach_the_parent_run() -> None:
-    tags = api._winner_tags(
-        SimpleNamespace(  # type: ignore[arg-type]
-            winner=SimpleNamespace(
-                number=4,
-                configuration=Configuration(
-                    method="adv", radius=0.1, pgd_steps=1, random_start=True
-                ),
-            )
-        )
-    )
-    assert (tags["best.trial"], tags["best.random_start"]) == ("4", "true")
-    matrix = {"eng": {"eng": 0.9, "qaa": 0.6}, "qaa": {"eng": 0.4, "qaa": 0.7}}
-    zero_shot = ZeroShot(
-        accuracy={"eng": 0.9, "qaa": 0.7},
-        source_language="eng",
-        dev_languages=("qaa",),
-        generalized=matrix,
-    )
-    winner = SimpleNamespace(zero_shot=zero_shot, value=0.7)
-    metrics = api._winner_metrics(SimpleNamespace(winner=winner, gain=None))  # type: ignore[arg-type]
-    assert metrics["generalized_mean"] == 0.5
-
-
 def test_a_second_driver_of_a_run_is_refused_before_ray_is_imported(
     space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = SearchOptions(name="rs", root=tmp_path / "runs")
     plan: Any = SimpleNamespace(folder=RunFolder.new(options.root, options.name))
-    monkeypatch.setitem(sys.modules, "rxtune.search.tuner", None)
+    monkeypatch.setitem(sys.modules, "rxtune.search.start", None)
     with plan.folder.held(), pytest.raises(StudyError, match="another rxtune search"):
         api.search(load_study(space), options, plan=plan)
 
@@ -275,7 +251,7 @@ def test_a_plan_that_is_handed_in_is_not_made_again(
 ) -> None:
     options = SearchOptions(name="rs", root=tmp_path / "runs")
     heard: list[Any] = []
-    monkeypatch.setattr("rxtune.search.tuner.run_search", lambda plan, **_: heard.append(plan))
+    monkeypatch.setattr("rxtune.search.start.run_search", lambda plan, **_: heard.append(plan))
     made, plan = (
         SimpleNamespace(folder=RunFolder.new(tmp_path, name)) for name in ("made", "handed-in")
     )

@@ -41,10 +41,22 @@ HOMES = {
     "typer": {"cli"},
     "rich": {"cli"},
     "transformers": {"data", "train", "testbed"},
+    "matplotlib": {"report"},
+    "jinja2": {"report"},
 }
 """Where a library may be imported at all, inside functions included."""
 
-HEAVY = {"datasets", "mlflow", "optuna", "pyarrow", "ray", "scipy", "torch", "transformers"}
+HEAVY = {
+    "datasets",
+    "matplotlib",
+    "mlflow",
+    "optuna",
+    "pyarrow",
+    "ray",
+    "scipy",
+    "torch",
+    "transformers",
+}
 """What `rxtune --help` and the refusal of a wrong file must not load."""
 
 

@@ -2,6 +2,7 @@
 
 from rxtune.report.answers import read_answers
 from rxtune.report.audit import Audit, audit_csv, audit_notes, audit_signals, audit_table
+from rxtune.report.conclusion import winner_metrics, winner_tags
 from rxtune.report.confirmation import Confirmation, Evidence, weigh
 from rxtune.report.confirmation_tables import (
     EXPLANATION,
@@ -86,4 +87,6 @@ __all__ = [
     "summarise",
     "verdict",
     "weigh",
+    "winner_metrics",
+    "winner_tags",
 ]

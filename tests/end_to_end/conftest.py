@@ -81,6 +81,11 @@ class Command:
             assert time.monotonic() < deadline, "what was waited for has not happened"
             time.sleep(0.002)
 
+    def read_line(self) -> str:
+        """Wait for the next line that it prints, and return it; empty if it has ended."""
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
     def kill(self) -> None:
         """Kill the driver alone, as the system does when memory runs out."""
         self._process.kill()
