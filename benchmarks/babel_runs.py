@@ -57,8 +57,9 @@ def run(
     import torch
 
     from rxtune.data import load_tokenizer, tokenise
-    from rxtune.perturb import measure_unit
+    from rxtune.perturb import Scale, Scales, measure_unit
     from rxtune.train import (
+        TrainSettings,
         build_model,
         default_learning_rate,
         evaluate,
@@ -78,17 +79,15 @@ def run(
     candidates = {language: dev[language] for language in (task.source_language, *CANDIDATES)}
     words = weights.word_embeddings
     seen = train.column("input_ids").combine_chunks().values.to_numpy()
-    settings = resolve(
-        configuration,
-        units="relative",
-        unit=measure_unit(words, seen),
-        width=words.shape[1],
+    defaults = TrainSettings(
         learning_rate=default_learning_rate(weights.config),
         epochs=epochs,
         batch_size=task.batch_size,
         evaluations=evaluations,
         seed=seed,
     )
+    scales = Scales(word=Scale(measure_unit(words, seen), words.shape[1]))
+    settings = resolve(configuration, defaults, scales)
     classifier = build_model(weights, task.labels, seed)
     pad = tokenizer.pad_token_id
     began = time.perf_counter()

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rxtune.config.augment import FOLDER
 from rxtune.config.explain import explain
 from rxtune.config.faults import Fault, Key
+from rxtune.config.grid import grid_faults
 from rxtune.config.overrides import overridden
 from rxtune.config.points import point_faults
 from rxtune.config.reader import read_space
@@ -70,6 +71,7 @@ def load_study(path: str | PathLike[str], overrides: Mapping[str, Any] | None = 
         faults += explain(error)
     else:
         faults += point_faults(study.space, study.search.points)
+        faults += grid_faults(study.space, study.search)
     faults += [*source.faults, *contradictions]
     if faults:
         raise StudyError(_report(faults, source, given))

@@ -43,6 +43,8 @@ class TrainDefaults(Section):
     """Of the forward passes; auto: bf16 on a GPU that computes it, else fp32."""
     accumulation: Whole = Field(default=1, ge=1)
     """Parts in which an update's examples go through the encoder: less memory, the same update."""
+    tokens_per_pass: Whole | None = Field(default=None, ge=1)
+    """Most tokens of such a part, padding included: only updates of long texts are divided."""
     gradient_checkpointing: Annotated[bool, Strict()] = False
     """Whether activations are recomputed in the backward pass: less memory, a third more time."""
     attention: Literal["auto", "eager", "sdpa"] = "auto"

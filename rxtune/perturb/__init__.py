@@ -1,6 +1,13 @@
 """Perturbations of embeddings: noise and projected gradient ascent. Sees losses, never models."""
 
 from rxtune.perturb.perturbation import Perturbation
-from rxtune.perturb.units import absolute_radius, absolute_sigma, measure_unit
+from rxtune.perturb.units import Scale, Scales, absolute_radius, absolute_sigma, measure_unit
 
-__all__ = ["Perturbation", "absolute_radius", "absolute_sigma", "measure_unit"]
+__all__ = [
+    "Perturbation",
+    "Scale",
+    "Scales",
+    "absolute_radius",
+    "absolute_sigma",
+    "measure_unit",
+]

@@ -98,26 +98,23 @@ class Perturbation:
         noise = self.noise(clean.shape, mask, generator)
         delta = self.start(clean.shape, mask, generator)
         for _ in range(self.pgd_steps if self.is_adversarial else 0):
-            point = (clean + noise + delta).to(clean.dtype).requires_grad_(True)
-            with torch.enable_grad():
-                # A sum, not a mean: an example's gradient must not depend on its batch.
-                loss = loss_of(point).sum()
-                # Only the point: backward() would add up gradients of all weights.
-                (gradient,) = torch.autograd.grad(loss, [point])
-            delta = self.climb(delta, gradient, mask)
+            # Without names for point and gradient: they must not lie about in the next pass.
+            delta = self.climb(
+                delta, _gradient(loss_of, (clean + noise + delta).to(clean.dtype)), mask
+            )
         return noise + delta
 
     def noise(self, shape: torch.Size, mask: Tensor, generator: torch.Generator) -> Tensor:
         """Return sigma · N(0, I) inside the mask (B, T, H), fp32."""
         if self.sigma == 0:
-            return torch.zeros(shape, dtype=torch.float32, device=mask.device)
+            return _zeros(shape, mask.device)
         draw = torch.randn(shape, generator=generator, device=generator.device)
         return draw.to(mask.device).mul_(self.sigma).mul_(mask[..., None])
 
     def start(self, shape: torch.Size, mask: Tensor, generator: torch.Generator) -> Tensor:
         """Return where ascent starts (B, T, H), fp32: the ball's centre or a random point."""
         if not self._starts_off_centre:
-            return torch.zeros(shape, dtype=torch.float32, device=mask.device)
+            return _zeros(shape, mask.device)
         radius = ball_radius(self.radius, mask, self.ball)
         return random_point(shape, radius, mask, self.norm, self.ball, generator)
 
@@ -134,6 +131,22 @@ class Perturbation:
         direction = ascent_direction(gradient.float() * inside, self.norm, self.ball)
         step = self.step_size / self.pgd_steps * radius * direction
         return project(delta + step, radius, self.norm, self.ball) * inside
+
+
+def _gradient(loss_of: LossOf, point: Tensor) -> Tensor:
+    """Return the gradient of the summed loss at a point (B, T, H)."""
+    point.requires_grad_(True)
+    with torch.enable_grad():
+        # A sum, not a mean: an example's gradient must not depend on its batch.
+        loss = loss_of(point).sum()
+        # Only the point: backward() would add up gradients of all weights.
+        (gradient,) = torch.autograd.grad(loss, [point])
+    return gradient
+
+
+def _zeros(shape: torch.Size, device: torch.device) -> Tensor:
+    """Return zeros in fp32 that take no memory; not to be written to."""
+    return torch.zeros((), dtype=torch.float32, device=device).expand(shape)
 
 
 def _require_one_of(name: str, value: str, valid: tuple[str, ...]) -> None:

@@ -3,13 +3,57 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rxtune.config.configuration import Norm
-from rxtune.errors import ModelError
+from rxtune.config.configuration import Norm, Site
+from rxtune.config.space import Units
+from rxtune.errors import ModelError, StudyError
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How long the vectors at a site are; relative lengths are multiples of that."""
+
+    unit: float
+    """m: their median L2 norm."""
+    width: int
+    """H: their coordinates."""
+
+    def sigma(self, tau: float) -> float:
+        """Return the standard deviation per coordinate of a relative one."""
+        return absolute_sigma(tau, self.unit, self.width)
+
+    def radius(self, rho: float, norm: Norm) -> float:
+        """Return the radius of a relative one: per token, or per coordinate for `linf`."""
+        return absolute_radius(rho, self.unit, self.width, norm)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scales:
+    """In which units a study gives lengths, and what they are relative to at each site."""
+
+    units: Units = "relative"
+    word: Scale
+    context: Scale | None = None
+    """None: not measured, so nothing can be perturbed there."""
+
+    def at(self, site: Site) -> Scale:
+        """Return the scale at a site.
+
+        Raises:
+            StudyError: It was not measured.
+        """
+        scale = self.word if site == "word" else self.context
+        if scale is None:
+            raise StudyError(
+                "training: site context needs the median norm of the encoder's contextual "
+                "vectors, but it was not measured; give scales.context, or use site word"
+            )
+        return scale
 
 
 def measure_unit(weight: NDArray[np.floating[Any]], token_ids: ArrayLike) -> float:

@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from rxtune.errors import DivergedError, TrialOutOfMemoryError
 from rxtune.results import ConfirmedRun
-from rxtune.search.cluster import Capacity, measure_capacity, ray_running
+from rxtune.search.cluster import Capacity, keep_to_share, measure_capacity, ray_running
 from rxtune.search.confirmed_runs import predictions_name
 from rxtune.search.plan import Plan
 from rxtune.search.trial import evaluate_all, explain
@@ -163,6 +163,7 @@ def _train_and_test(
     from rxtune.train import fine_tune, telling_out_of_memory
 
     torch.set_num_threads(threads)
+    keep_to_share(device)
     workload = replace(workload, seed=run.seed, evaluations=1)
     settings = workload.settings(run.configuration, device)
     model = workload.model(settings.seed)

@@ -25,7 +25,7 @@ from rxtune.data.training import (
     TrainingText,
 )
 from rxtune.errors import StudyError
-from rxtune.perturb import measure_unit
+from rxtune.perturb import Scale, Scales, measure_unit
 from rxtune.search.encoders import EMBEDDED, find_encoder
 from rxtune.search.objectives import evaluated_languages, measure
 from rxtune.search.substitutes import read_substitutes, require_known_words
@@ -64,10 +64,8 @@ class Workload:
     pad_id: int
     unit: float
     """m: median norm of the word embeddings that occur in the training data."""
-    context_unit: float | None
-    """m of the contextual vectors; None: no trial can have `site: context`."""
-    context_width: int | None
-    """Width H of the contextual vectors, where m of them is measured."""
+    context: Scale | None
+    """Of the contextual vectors; None: no trial can have `site: context`."""
     learning_rate: float
     """The encoder's own, which a relative learning rate multiplies."""
     epochs: float
@@ -93,11 +91,7 @@ class Workload:
 
     def _resolve(self, configuration: Configuration, precision: Precision) -> TrainSettings:
         is_by_cost = self.study.stopping.unit == "compute"
-        return resolve(
-            configuration,
-            units=self.study.units,
-            unit=self.unit,
-            width=self.width,
+        defaults = TrainSettings(
             learning_rate=self.learning_rate,
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -106,8 +100,12 @@ class Workload:
             precision=precision,
             gradient_checkpointing=self.study.train.gradient_checkpointing,
             accumulation=self.study.train.accumulation,
-            context_unit=self.context_unit,
-            context_width=self.context_width,
+            tokens_per_pass=self.study.train.tokens_per_pass,
+        )
+        return resolve(
+            configuration,
+            defaults,
+            self.scales,
             plain_examples=self.train.num_rows if is_by_cost else None,
         )
 
@@ -133,6 +131,12 @@ class Workload:
     def width(self) -> int:
         """Width H of the word embeddings."""
         return int(self.weights.word_embeddings.shape[1])
+
+    @property
+    def scales(self) -> Scales:
+        """What the lengths of the study's configurations are in."""
+        word = Scale(self.unit, self.width)
+        return Scales(units=self.study.units, word=word, context=self.context)
 
     def absolute(self, configuration: Configuration) -> dict[str, float]:
         """Return the absolute values behind a configuration, for the records."""
@@ -208,7 +212,6 @@ def prepare(study: Study, task: Task, dev_languages: tuple[str, ...], encoder: P
         some = text.texts.column("text").slice(0, _LOOKED_AT).to_pylist()
         require_known_words(tables, some, task)
     dev = {lang: reader.split(task, lang, "dev") for lang in task.languages_with("dev")}
-    context_unit, width = _measure_context(study, task, weights, train, pad_id)
     return Workload(
         labels=task.labels,
         source_language=task.source_language,
@@ -221,8 +224,7 @@ def prepare(study: Study, task: Task, dev_languages: tuple[str, ...], encoder: P
         weights=weights,
         pad_id=pad_id,
         unit=measure_unit(weights.word_embeddings, distinct_tokens(train)),
-        context_unit=context_unit,
-        context_width=width,
+        context=_measure_context(study, task, weights, train, pad_id),
         learning_rate=default_learning_rate(weights.config),
         epochs=study.train.epochs or task.epochs,
         batch_size=study.train.batch_size or task.batch_size,
@@ -295,12 +297,13 @@ def _is_known_to_serve(study: Study, task: Task, encoder: Path) -> bool:
 
 def _measure_context(
     study: Study, task: Task, weights: EncoderWeights, train: pa.Table, pad_id: int
-) -> tuple[float, int] | tuple[None, None]:
-    """Return unit m and width H at the context site, if a trial can be perturbed there."""
+) -> Scale | None:
+    """Return the scale at the context site, if a trial can be perturbed there."""
     if "context" not in sites_of(study.space):
-        return None, None
+        return None
     model = build_model(weights, task.labels, seed=0, attention=study.train.attention)
-    return measure_context_unit(model, train, pad_id, _MEASURED_TEXTS), context_width(model)
+    unit = measure_context_unit(model, train, pad_id, _MEASURED_TEXTS)
+    return Scale(unit, context_width(model))
 
 
 def _training_text(study: Study, task: Task, tokenizer: Any) -> TrainingText:

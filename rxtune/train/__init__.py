@@ -9,7 +9,7 @@ from rxtune.train.encoder import (
 )
 from rxtune.train.evaluate import evaluate, predict
 from rxtune.train.loop import FineTuned, fine_tune
-from rxtune.train.memory import release_memory, telling_out_of_memory
+from rxtune.train.memory import limit_memory, release_memory, telling_out_of_memory
 from rxtune.train.precision import choose_precision
 from rxtune.train.probe import check_encoder
 from rxtune.train.save import save_model
@@ -36,6 +36,7 @@ __all__ = [
     "embedded",
     "evaluate",
     "fine_tune",
+    "limit_memory",
     "load_encoder",
     "measure_context_unit",
     "perturbed",

@@ -23,6 +23,7 @@ from rxtune.train.checkpoint import TrainingState, load_checkpoint, save_checkpo
 from rxtune.train.cpu import fast_on_cpu
 from rxtune.train.encoder import enable_gradient_checkpointing
 from rxtune.train.evaluate import predict_by_language
+from rxtune.train.last_layer import first_position_only
 from rxtune.train.scores import Scores, count_scores
 from rxtune.train.settings import TrainSettings
 from rxtune.train.step import robust_step
@@ -86,7 +87,11 @@ def fine_tune(
     data = PlainData(train) if isinstance(train, pa.Table) else train
     run = _Run(model, data, settings, torch.device(device), pad_id)
     stops = _evaluation_points(run.total, settings.evaluations)
-    with _own_random_state(run.device, settings.seed), fast_on_cpu(model, run.device):
+    with (
+        _own_random_state(run.device, settings.seed),
+        first_position_only(model, settings.site),
+        fast_on_cpu(model, run.device),
+    ):
         if checkpoint_folder is not None and resume:
             run.go_on_from(checkpoint_folder)
         evaluations = run.state.evaluations

@@ -52,8 +52,9 @@ def _weighted(
     weight = share * (1 - settings.clean_weight) / settings.samples
     total = torch.zeros((), device=passes.mask.device)
     for _ in range(settings.samples):
-        delta = perturbation(passes.losses, passes.clean, passes.mask, generator)
-        total = total + _add_loss(passes, passes.leaf(delta), weight)
+        # Delta has no name: it must not lie about beside its sum with the input.
+        point = passes.leaf(passes.perturb(perturbation, generator))
+        total = total + _add_loss(passes, point, weight)
     if settings.clean_weight > 0:
         total = total + _add_loss(passes, passes.leaf(), share * settings.clean_weight)
     return total
@@ -97,8 +98,8 @@ def _r3f(
         R3F of Aghajanyan et al. 2020, arXiv 2008.03156, with normal noise. Here both passes have
         the same dropout masks, so that the divergence is the noise's alone.
     """
-    delta = perturbation(passes.losses, passes.clean, passes.mask, generator)
-    clean_point, noisy_point = passes.leaf(), passes.leaf(delta)
+    clean_point = passes.leaf()
+    noisy_point = passes.leaf(passes.perturb(perturbation, generator))
     clean, noisy = passes.logits(clean_point), passes.logits(noisy_point)
     loss = functional.cross_entropy(clean, passes.labels) + weight * symmetric_kl(clean, noisy)
     loss = share * loss

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
 from rxtune.config.configuration import Site
+from rxtune.perturb import Perturbation
 from rxtune.train.batches import Batch
 from rxtune.train.settings import Precision
 from rxtune.train.sites import clean_input, embedded
@@ -50,6 +51,14 @@ class Passes:
         """Return the cross-entropy of every example (B,), in nats."""
         return functional.cross_entropy(self.logits(point), self.labels, reduction="none")
 
+    def perturb(self, perturbation: Perturbation, generator: torch.Generator) -> Tensor:
+        """Return the delta of a perturbation of the clean input (B, T, H).
+
+        Meanwhile the weights need no gradient, so that ascent's passes keep nothing for it.
+        """
+        with _frozen(self._model) if perturbation.is_adversarial else nullcontext():
+            return perturbation(self.losses, self.clean, self.mask, generator)
+
     def leaf(self, delta: Tensor | None = None) -> Tensor:
         """Return the input shifted by delta (B, T, H), as a leaf that gathers its gradient."""
         point = self.clean.clone() if delta is None else self.clean + delta
@@ -84,6 +93,19 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
 
 def _without_labels(batch: Batch) -> Batch:
     return {name: tensor for name, tensor in batch.items() if name != "labels"}
+
+
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Let no weight need a gradient inside the block."""
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    for weight in trained:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in trained:
+            weight.requires_grad_(True)
 
 
 def _dropout_rewinder(device: torch.device) -> Callable[[], None]:

@@ -6,16 +6,18 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from rxtune.config.configuration import SITES, Configuration, Method, Site
+from rxtune.config.space import Units
 from rxtune.data.order import count_updates
 from rxtune.errors import StudyError
-from rxtune.perturb import Perturbation, absolute_radius, absolute_sigma
+from rxtune.perturb import Perturbation, Scale, Scales
 from rxtune.train.fidelity import updates_at_cost_of_plain
 
 Precision = Literal["fp32", "bf16"]
 Objective = Literal["weighted", "freelb", "r3f"]
+Number = TypeVar("Number", int, float)
 
 _OBJECTIVES: Mapping[Method, Objective] = {"freelb": "freelb", "r3f": "r3f"}
 """By method, where it is not `weighted`."""
@@ -65,15 +67,18 @@ class TrainSettings:
     """Whether activations are recomputed in the backward pass, to save memory."""
     accumulation: int = 1
     """Parts in which the examples of an update go through the model, to save memory."""
+    tokens_per_pass: int | None = None
+    """Most tokens of such a part, padding included: only updates of long texts are divided. None:
+    as many as there are."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with."""
         for name in ("learning_rate", "epochs", "batch_size", "evaluations", "clip_norm"):
             _require(name, getattr(self, name), "> 0", getattr(self, name) > 0)
-        if self.updates is not None:
-            _require("updates", self.updates, ">= 1", self.updates >= 1)
-        for name in ("samples", "accumulation"):
-            _require(name, getattr(self, name), ">= 1", getattr(self, name) >= 1)
+        for name in ("samples", "accumulation", "updates", "tokens_per_pass"):
+            value = getattr(self, name)
+            if value is not None:
+                _require(name, value, ">= 1", value >= 1)
         for name in ("weight_decay", "consistency_weight"):
             _require(name, getattr(self, name), ">= 0", getattr(self, name) >= 0)
         _require("clean_weight", self.clean_weight, "in [0, 1)", 0 <= self.clean_weight < 1)
@@ -111,6 +116,20 @@ class TrainSettings:
             return 6.0 + inner
         return self.samples * (3.0 + inner) + (3.0 if self.clean_weight > 0 else 0.0)
 
+    def parts_of(self, examples: int, longest: int) -> int:
+        """Return in how many parts an update goes through the model.
+
+        It stays one update of all its examples, so that trials remain comparable.
+
+        Args:
+            examples: Of the update.
+            longest: Tokens of its longest text, to which all are padded.
+        """
+        if self.tokens_per_pass is None:
+            return self.accumulation
+        at_once = max(1, self.tokens_per_pass // longest)
+        return max(self.accumulation, math.ceil(examples / at_once))
+
     def updates_of(self, examples: int) -> int:
         """Return the number of optimiser updates of the run.
 
@@ -128,20 +147,9 @@ class TrainSettings:
 
 def resolve(
     configuration: Configuration,
+    defaults: TrainSettings,
+    scales: Scales,
     *,
-    units: Literal["relative", "absolute"],
-    unit: float,
-    width: int,
-    learning_rate: float,
-    epochs: float,
-    batch_size: int,
-    evaluations: int,
-    seed: int,
-    precision: Precision = "fp32",
-    gradient_checkpointing: bool = False,
-    accumulation: int = 1,
-    context_unit: float | None = None,
-    context_width: int | None = None,
     plain_examples: int | None = None,
 ) -> TrainSettings:
     """Return the absolute settings of a configuration.
@@ -151,61 +159,45 @@ def resolve(
 
     Args:
         configuration: The trial's parameters, in the units of its study.
-        units: The units of the study.
-        unit: m, the median norm of the word embeddings (`measure_unit`).
-        width: H, the width of the word embeddings.
-        learning_rate: The encoder's own learning rate, on which the configuration's is a factor.
-        epochs: The task's default.
-        batch_size: The task's default.
-        evaluations: Evaluations per run.
-        seed: Seed of the run.
-        precision: Of the forward passes.
-        gradient_checkpointing: Whether activations are recomputed.
-        accumulation: Parts in which an update's examples go through the model.
-        context_unit: m of the contextual vectors (`measure_context_unit`), for `site: context`.
-        context_width: Their width H.
-        plain_examples: Rows of the training data, where the run is to cost what plain fine-tuning
-            with the task's defaults costs; None: it has the updates that its epochs make.
+        defaults: Those of plain fine-tuning where the study leaves everything as it is; the
+            learning rate is the encoder's own, on which a relative one is a factor.
+        scales: What the configuration's lengths are in.
+        plain_examples: Rows of the training data, where the run is to cost what the defaults
+            cost; None: it has the updates that its epochs make.
 
     Raises:
-        StudyError: A value cannot be trained with, or the unit of its site is not known.
+        StudyError: A value cannot be trained with, or the scale of its site is not known.
     """
     chosen = configuration.searched()
     site: Site = chosen.get("site", "word")
-    if site == "context":
-        unit, width = _require_measured(context_unit, context_width)
-    perturbation = _perturbation(configuration, units, unit, width)
-    _warn_of_coarse_precision(perturbation, precision, unit, width)
-    factor = learning_rate if units == "relative" else 1.0
-    settings = TrainSettings(
+    perturbation = _perturbation(configuration, scales.units, scales.at(site))
+    _warn_of_coarse_precision(perturbation, defaults.precision, scales.at(site))
+    factor = defaults.learning_rate if scales.units == "relative" else 1.0
+    settings = replace(
+        defaults,
         learning_rate=configuration.learning_rate * factor,
-        epochs=epochs if configuration.epochs is None else configuration.epochs,
-        batch_size=batch_size if configuration.batch_size is None else configuration.batch_size,
-        evaluations=evaluations,
-        seed=seed,
+        epochs=_first_given(configuration.epochs, defaults.epochs),
+        batch_size=_first_given(configuration.batch_size, defaults.batch_size),
         perturbation=perturbation,
         objective=_OBJECTIVES.get(configuration.method, "weighted"),
         clean_weight=chosen.get("clean_weight", 0.0),
         samples=chosen.get("samples", 1),
         consistency_weight=configuration.consistency_weight,
         site=site,
-        precision=precision,
-        gradient_checkpointing=gradient_checkpointing,
-        accumulation=accumulation,
     )
     if plain_examples is None:
         return settings
-    return _at_cost_of_plain(settings, chosen.get("copies", 0), plain_examples, epochs, batch_size)
+    return _at_cost_of(defaults, settings, plain_examples, chosen.get("copies", 0))
 
 
-def _at_cost_of_plain(
-    settings: TrainSettings, copies: int, examples: int, epochs: float, batch_size: int
+def _at_cost_of(
+    plain: TrainSettings, settings: TrainSettings, examples: int, copies: int
 ) -> TrainSettings:
-    """Return the settings with as many updates as cost what the task's defaults cost."""
+    """Return the settings with as many updates as cost what plain fine-tuning costs."""
     updates = updates_at_cost_of_plain(
         plain_examples=examples,
-        plain_batch_size=batch_size,
-        epochs=epochs,
+        plain_batch_size=plain.batch_size,
+        epochs=plain.epochs,
         examples=examples * (1 + copies),
         batch_size=settings.batch_size,
         cost=settings.forward_equivalents_per_example / PLAIN_COST,
@@ -215,33 +207,22 @@ def _at_cost_of_plain(
     return replace(settings, updates=updates)
 
 
-def _require_measured(unit: float | None, width: int | None) -> tuple[float, int]:
-    if unit is None or width is None:
-        raise StudyError(
-            "training: site context needs the median norm of the encoder's contextual vectors, "
-            "but it was not measured; give context_unit and context_width, or use site word"
-        )
-    return unit, width
+def _first_given(value: Number | None, default: Number) -> Number:
+    return default if value is None else value
 
 
-def _perturbation(
-    configuration: Configuration, units: str, unit: float, width: int
-) -> Perturbation | None:
+def _perturbation(configuration: Configuration, units: Units, scale: Scale) -> Perturbation | None:
     """Return what the method perturbs with: it reads only its own parameters."""
     chosen = configuration.searched()
-    norm = configuration.norm
-    ball = chosen.get("ball", "token")
     sigma, radius = chosen.get("sigma", 0.0), chosen.get("radius", 0.0)
     if units == "relative":
-        sigma = absolute_sigma(sigma, unit, width)
-        radius = absolute_radius(radius, unit, width, norm)
-    steps = chosen.get("pgd_steps", 0)
+        sigma, radius = scale.sigma(sigma), scale.radius(radius, configuration.norm)
     perturbation = Perturbation(
         sigma=sigma,
         radius=radius,
-        pgd_steps=steps,
-        norm=norm,
-        ball=ball,
+        pgd_steps=chosen.get("pgd_steps", 0),
+        norm=configuration.norm,
+        ball=chosen.get("ball", "token"),
         step_size=configuration.step_size,
         random_start=chosen.get("random_start", False),
     )
@@ -249,11 +230,11 @@ def _perturbation(
 
 
 def _warn_of_coarse_precision(
-    perturbation: Perturbation | None, precision: Precision, unit: float, width: int
+    perturbation: Perturbation | None, precision: Precision, scale: Scale
 ) -> None:
     if precision != "bf16" or perturbation is None or not perturbation.is_adversarial:
         return
-    relative = perturbation.radius / absolute_radius(1.0, unit, width, perturbation.norm)
+    relative = perturbation.radius / scale.radius(1.0, perturbation.norm)
     if relative < SMALLEST_BF16_RADIUS * (1 - 1e-6):
         warnings.warn(
             f"training: under bf16 a relative radius of {relative:.3g} hardly reaches the logits "

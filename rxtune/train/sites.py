@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
@@ -55,7 +56,7 @@ def embedded(model: PreTrainedModel, embeddings: Tensor, site: Site = "word") ->
     the text. At the context site nothing before the pooler or head is computed.
     """
     replaced = (
-        _word_output(model, lambda _: embeddings)
+        _given_words(model, embeddings)
         if site == "word"
         else _replaced_forward(model.base_model, lambda *_a, **_k: _pooled(model, embeddings))
     )
@@ -127,6 +128,13 @@ def _replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Iterato
 
 
 @contextmanager
+def _given_words(model: PreTrainedModel, embeddings: Tensor) -> Iterator[None]:
+    words = model.get_input_embeddings()
+    with _block_in_fp32(model), _replaced_forward(words, lambda *_a, **_k: embeddings):
+        yield
+
+
+@contextmanager
 def _word_output(model: PreTrainedModel, replace: Callable[[Tensor], Tensor]) -> Iterator[None]:
     hook = model.get_input_embeddings().register_forward_hook(
         lambda _module, _inputs, output: replace(output)
@@ -164,8 +172,18 @@ def _without_autocast(module: nn.Module) -> Iterator[None]:
         yield
 
 
+_blocks: WeakKeyDictionary[PreTrainedModel, list[nn.Module]] = WeakKeyDictionary()
+"""Found once per model: a walk through its modules costs as much as a dozen of their passes."""
+
+
 def _embedding_block(model: PreTrainedModel) -> list[nn.Module]:
     """Return what lies between the word embedding, which is in it, and the first layer."""
+    if model not in _blocks:
+        _blocks[model] = _find_embedding_block(model)
+    return _blocks[model]
+
+
+def _find_embedding_block(model: PreTrainedModel) -> list[nn.Module]:
     words, encoder = model.get_input_embeddings(), model.base_model
     around = [child for child in encoder.children() if any(m is words for m in child.modules())]
     parts = dict(encoder.named_modules())

@@ -57,11 +57,12 @@ def add_gradients(
 ) -> Tensor:
     """Add the gradient of a step's loss to the weights, and return the loss, detached.
 
-    With `accumulation` the batch goes through the model in parts, each with masks and noise of
-    its own; the loss stays the mean over all examples.
+    With `accumulation` or `tokens_per_pass` the batch goes through the model in parts, each with
+    masks and noise of its own; the loss stays the mean over all examples.
     """
     total = torch.zeros((), device=batch["labels"].device)
-    for part in micro_batches(batch, settings.accumulation):
+    parts = settings.parts_of(*batch["input_ids"].shape)
+    for part in micro_batches(batch, parts):
         share = len(part["labels"]) / len(batch["labels"])
         total = total + _add_part(model, part, settings, generator, share)
     return total

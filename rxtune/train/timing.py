@@ -18,6 +18,7 @@ from rxtune.train.batches import TokenTable, to_device
 from rxtune.train.cpu import fast_on_cpu
 from rxtune.train.encoder import enable_gradient_checkpointing
 from rxtune.train.evaluate import predict
+from rxtune.train.last_layer import first_position_only
 from rxtune.train.memory import telling_out_of_memory
 from rxtune.train.settings import TrainSettings
 from rxtune.train.step import robust_step
@@ -72,7 +73,7 @@ def time_step(
 
     def run() -> float:
         longest, typical = _batches(tokens, settings)
-        with fast_on_cpu(model, place):
+        with first_position_only(model, settings.site), fast_on_cpu(model, place):
             _until(PATIENCE / 2, seconds_of, [longest] * WARM_UP)
             return median(_until(PATIENCE / 2, seconds_of, typical))
 

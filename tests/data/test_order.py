@@ -46,6 +46,23 @@ def test_batches_hold_texts_of_similar_length() -> None:
     assert padded < 1.1 * LENGTHS.sum()
 
 
+@pytest.mark.parametrize(
+    ("rows", "mean", "deviation", "most"),
+    [(6000, 13.0, 2.5, 0.02), (701, 34.0, 10.6, 0.06), (20_000, 46.0, 17.8, 0.03)],
+    ids=["as Babel", "as SIB-200", "as XNLI"],
+)
+def test_little_of_an_epoch_is_padding(
+    rows: int, mean: float, deviation: float, most: float
+) -> None:
+    variance = math.log(1 + (deviation / mean) ** 2)
+    draw = np.random.default_rng(0)
+    lengths = draw.lognormal(math.log(mean) - variance / 2, math.sqrt(variance), rows)
+    lengths = np.clip(lengths.round(), 3, 128).astype(int)
+    batches = batch_order(lengths, batch_size=32, seed=0, epoch=0)
+    padded = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
+    assert 1 - lengths.sum() / padded < most
+
+
 def test_batches_do_not_come_in_the_order_of_their_length() -> None:
     means = [
         LENGTHS[batch].mean() for batch in batch_order(LENGTHS, batch_size=16, seed=0, epoch=0)

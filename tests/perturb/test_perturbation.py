@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import pytest
@@ -240,3 +241,15 @@ def test_the_identity_gives_zero_and_asks_no_loss() -> None:
 def test_what_is_no_perturbation_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(StudyError, match=message):
         Perturbation(**values)
+
+
+def test_no_point_of_ascent_outlives_its_pass() -> None:
+    points: list[weakref.ref[Tensor]] = []
+
+    def loss(point: Tensor) -> Tensor:
+        assert all(earlier() is None for earlier in points)
+        points.append(weakref.ref(point))
+        return bowl(point)
+
+    Perturbation(radius=0.3, pgd_steps=3)(loss, EMBEDDINGS, MASK, generator())
+    assert len(points) == 3

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from rxtune.errors import ModelError
-from rxtune.perturb import absolute_radius, absolute_sigma, measure_unit
+from rxtune.errors import ModelError, StudyError
+from rxtune.perturb import Scale, Scales, absolute_radius, absolute_sigma, measure_unit
 
 WEIGHT = np.array([[3.0, 4.0], [0.0, 1.0], [0.0, 2.0], [600.0, 800.0]], dtype=np.float32)
 
@@ -34,6 +34,18 @@ def test_an_l2_radius_is_a_multiple_of_the_unit() -> None:
 def test_the_corner_of_an_linf_ball_is_as_far_as_the_l2_radius() -> None:
     bound = absolute_radius(0.1, 2.5, 128, "linf")
     assert math.sqrt(128) * bound == pytest.approx(0.25)
+
+
+def test_each_site_has_its_own_scale() -> None:
+    scales = Scales(word=Scale(2.0, 16), context=Scale(10.0, 25))
+    assert (scales.at("word").sigma(0.5), scales.at("context").sigma(0.5)) == (0.25, 1.0)
+    assert scales.at("context").radius(0.1, "l2") == 1.0
+    assert scales.at("context").radius(0.1, "linf") == 0.2
+
+
+def test_a_scale_that_was_not_measured_is_refused() -> None:
+    with pytest.raises(StudyError, match=r"site context needs .+ not measured; give"):
+        Scales(word=Scale(2.0, 16)).at("context")
 
 
 @pytest.mark.parametrize("ids", [[0, 4], [-1, 2]])

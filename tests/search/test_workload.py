@@ -28,6 +28,7 @@ from rxtune.errors import ModelError, StudyError
 from rxtune.perturb import absolute_radius, absolute_sigma
 from rxtune.search.encoders import EMBEDDED, find_encoder
 from rxtune.search.workload import Workload, distinct_tokens, prepare, prepare_test, sites_of
+from rxtune.train.batches import TrainingBatches
 
 
 def test_every_language_is_tokenised_once_the_source_first(workload: Workload) -> None:
@@ -84,6 +85,27 @@ def test_absolute_units_are_taken_as_they_are(workload: Workload) -> None:
 def test_all_trials_share_the_seed_of_the_search(workload: Workload) -> None:
     assert workload.settings(Configuration(), "cpu").seed == 7
     assert workload.settings(Configuration(learning_rate=2.0), "cpu").seed == 7
+
+
+def test_all_trials_read_the_same_examples_in_the_same_order(workload: Workload) -> None:
+    def read(configuration: Configuration, workload: Workload) -> list[list[int]]:
+        settings, data = workload.settings(configuration, "cpu"), workload.training_data
+        batches = TrainingBatches(
+            data(configuration), pad_id=0, batch_size=settings.batch_size, seed=settings.seed
+        )
+        found = [batches.batch(update)["input_ids"] for update in range(2 * 5)]
+        return [ids.flatten().tolist() for ids in found]
+
+    plain = read(Configuration(), workload)
+    assert plain[:5] != plain[5:], "two epochs"
+    divided = replace(workload, study=training(workload.study, accumulation=2, tokens_per_pass=9))
+    for other in (
+        Configuration(learning_rate=3.0, epochs=2.0),
+        Configuration(method="rs_rp", sigma=0.5, samples=2),
+        Configuration(method="adv", radius=0.1, pgd_steps=3, random_start=True),
+        Configuration(method="freelb", radius=0.1, pgd_steps=2),
+    ):
+        assert read(other, workload) == read(other, divided) == plain
 
 
 def selecting(workload: Workload, *objective: str) -> Workload:
@@ -208,9 +230,12 @@ def at_sites(study: Study, site: Domain, **when: Any) -> Study:
 
 
 def test_the_studys_way_to_train_reaches_the_settings(study: Study, workload: Workload) -> None:
-    changed = training(study, precision="bf16", accumulation=2, gradient_checkpointing=True)
+    changed = training(
+        study, precision="bf16", accumulation=2, tokens_per_pass=99, gradient_checkpointing=True
+    )
     settings = replace(workload, study=changed).settings(Configuration(), "cpu")
     assert (settings.precision, settings.accumulation) == ("bf16", 2)
+    assert settings.tokens_per_pass == 99
     assert settings.gradient_checkpointing
     assert workload.settings(Configuration(), "cpu").precision == "fp32"
 
@@ -240,13 +265,13 @@ def test_a_model_is_built_with_the_studys_attention(study: Study, workload: Work
 def test_m_at_the_context_is_measured_where_a_trial_may_need_it(
     study: Study, task: Task, tiny_encoder: Path, workload: Workload
 ) -> None:
-    assert (workload.context_unit, workload.context_width) == (None, None)
+    assert workload.context is None
     both = at_sites(study, Choice(("word", "context")))
     found = prepare(both, task, ("qab",), tiny_encoder)
-    assert found.context_width == 32
-    assert found.context_unit is not None
+    assert found.context is not None
+    assert found.context.width == 32
     noise = Configuration(method="rs_rp", sigma=0.5, site="context")
-    sigma = absolute_sigma(0.5, found.context_unit, 32)
+    sigma = absolute_sigma(0.5, found.context.unit, 32)
     assert found.absolute(noise)["sigma"] == pytest.approx(sigma)
 
 

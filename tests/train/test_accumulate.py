@@ -52,18 +52,21 @@ def gradients(
     return loss, [p.grad.clone() for p in model.parameters() if p.grad is not None]
 
 
-@pytest.mark.parametrize("parts", [2, 3, 7, 50])
+@pytest.mark.parametrize(
+    "divided", [{"accumulation": n} for n in (2, 3, 7, 50)] + [{"tokens_per_pass": 30}]
+)
 @pytest.mark.parametrize("perturbation", [None, ADVERSARIAL], ids=["standard", "adv"])
 def test_the_gradient_is_that_of_the_whole_batch(
     model: PreTrainedModel,
     batch: Batch,
     make_settings: Callable[..., TrainSettings],
     perturbation: Perturbation | None,
-    parts: int,
+    divided: dict[str, int],
 ) -> None:
     model.eval()  # dropout would be drawn anew for each part
     one = make_settings(perturbation=perturbation)
-    several = make_settings(perturbation=perturbation, accumulation=parts)
+    several = make_settings(perturbation=perturbation, **divided)
+    assert several.parts_of(*batch["input_ids"].shape) > 1
     whole_loss, whole = gradients(model, batch, one)
     loss, accumulated = gradients(model, batch, several)
     torch.testing.assert_close(loss, whole_loss)

@@ -14,7 +14,12 @@ CPU = torch.device("cpu")
 IDS = torch.tensor([[4, 7, 9, 11, 13], [5, 8, 12, 6, 2]])
 
 
-def test_logits_and_gradients_stay_within_rounding(model: PreTrainedModel) -> None:
+@pytest.mark.parametrize("is_faster", [True, False])
+def test_logits_and_gradients_stay_within_rounding(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch, is_faster: bool
+) -> None:
+    monkeypatch.setattr(cpu, "_medium_is_faster", lambda: is_faster)
+
     def gradients() -> list[torch.Tensor]:
         model.eval().zero_grad()
         model(input_ids=IDS).logits.square().sum().backward()
@@ -26,12 +31,30 @@ def test_logits_and_gradients_stay_within_rounding(model: PreTrainedModel) -> No
             torch.testing.assert_close(fast, expected, atol=1e-6, rtol=1e-4)
 
 
-def test_products_that_lose_precision_are_left_alone(
-    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("is_exact", "is_faster", "expected"),
+    [(True, True, "medium"), (False, True, "highest"), (True, False, "highest")],
+)
+def test_products_go_to_another_library_where_it_is_exact_and_faster(
+    model: PreTrainedModel,
+    monkeypatch: pytest.MonkeyPatch,
+    is_exact: bool,
+    is_faster: bool,
+    expected: str,
 ) -> None:
-    monkeypatch.setattr(cpu, "_medium_is_exact", lambda: False)
+    monkeypatch.setattr(cpu, "_medium_is_exact", lambda: is_exact)
+    monkeypatch.setattr(cpu, "_medium_is_faster", lambda: is_faster)
     with fast_on_cpu(model, CPU):
-        assert torch.get_float32_matmul_precision() == "highest"
+        assert torch.get_float32_matmul_precision() == expected
+
+
+@pytest.mark.parametrize(("seconds", "is_faster"), [((1.0, 1.1), False), ((1.0, 2.0), True)])
+def test_it_is_faster_only_by_far(
+    monkeypatch: pytest.MonkeyPatch, seconds: tuple[float, float], is_faster: bool
+) -> None:
+    measured = iter(seconds)
+    monkeypatch.setattr(cpu, "_seconds_of_a_product", lambda: next(measured))
+    assert cpu._medium_is_faster.__wrapped__() is is_faster
 
 
 def test_everything_is_as_before_afterwards(model: PreTrainedModel) -> None:

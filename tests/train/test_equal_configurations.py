@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from rxtune.config import METHODS, Configuration
 from rxtune.config.canonical import canonical
 from rxtune.config.configuration import READ_BY
+from rxtune.perturb import Scale, Scales
 from rxtune.train.batches import Batch, TokenTable
 from rxtune.train.settings import TrainSettings, resolve
 from rxtune.train.step import add_gradients
@@ -44,19 +45,9 @@ def drawn(seed: int) -> Configuration:
 
 
 def resolved(configuration: Configuration) -> TrainSettings:
-    return resolve(
-        configuration,
-        units="relative",
-        unit=0.5,
-        width=16,
-        learning_rate=1e-3,
-        epochs=1.0,
-        batch_size=8,
-        evaluations=1,
-        seed=0,
-        context_unit=4.0,
-        context_width=16,
-    )
+    defaults = TrainSettings(learning_rate=1e-3, epochs=1.0, batch_size=8, evaluations=1, seed=0)
+    scales = Scales(word=Scale(0.5, 16), context=Scale(4.0, 16))
+    return resolve(configuration, defaults, scales)
 
 
 def step(model: PreTrainedModel, batch: Batch, configuration: Configuration) -> list[Tensor]:

@@ -14,7 +14,7 @@ from rxtune.errors import TrialOutOfMemoryError
 from rxtune.perturb import Perturbation
 from rxtune.train import EncoderWeights, TrainSettings, build_model, fine_tune
 from rxtune.train.batches import Batch, TokenTable, to_device
-from rxtune.train.memory import release_memory, telling_out_of_memory
+from rxtune.train.memory import limit_memory, release_memory, telling_out_of_memory
 from rxtune.train.precision import choose_precision
 from rxtune.train.sites import clean_input, perturbed
 
@@ -98,6 +98,23 @@ def test_out_of_memory_is_told_and_nothing_is_kept(make_settings: MakeSettings) 
         telling_out_of_memory(allocate, make_settings(), CUDA)
     release_memory(CUDA)
     assert torch.cuda.memory_reserved(CUDA) <= before
+
+
+def test_a_trial_cannot_take_its_neighbours_memory(make_settings: MakeSettings) -> None:
+    release_memory(CUDA)
+    free, total = torch.cuda.mem_get_info(CUDA)
+    if free < total / 2:
+        pytest.skip("somebody else uses this GPU")
+    limit_memory(CUDA, 0.1)
+    try:
+        with pytest.raises(TrialOutOfMemoryError, match=r"a share of 0.1 is .* CUDA's own"):
+            telling_out_of_memory(
+                lambda: torch.zeros(total // 5, dtype=torch.uint8, device=CUDA),
+                make_settings(),
+                CUDA,
+            )
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, CUDA)
 
 
 def test_memory_is_given_back_between_trials(weights: EncoderWeights) -> None:

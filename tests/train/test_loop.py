@@ -9,13 +9,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import torch
+from torch import nn
 from transformers import PreTrainedModel
 
-from rxtune.data.training import TrainingData
+from rxtune.data.training import PlainData, TrainingData
 from rxtune.errors import DivergedError, StudyError
 from rxtune.perturb import Perturbation
 from rxtune.results import Evaluation
 from rxtune.train import EncoderWeights, FineTuned, TrainSettings, build_model, fine_tune
+from rxtune.train.batches import TrainingBatches
 from rxtune.train.checkpoint import FILE_NAME
 from rxtune.train.evaluate import predict_by_language
 
@@ -238,6 +240,35 @@ def test_the_last_predictions_are_those_of_the_model_it_leaves(
     for predictions in (found.predictions, resumed.predictions):
         assert predictions.keys() == expected.keys()
         assert all((predictions[lang] == expected[lang]).all() for lang in expected)
+
+
+def test_plain_training_is_that_of_a_loop_by_hand(
+    trainer: Trainer, make_settings: Callable[..., TrainSettings]
+) -> None:
+    ours, by_hand = trainer.model(), trainer.model()
+    for layer in (m for model in (ours, by_hand) for m in model.modules()):
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0  # the fast layers draw other numbers
+    settings = make_settings(epochs=2.0)
+    found = trainer(settings, ours)
+
+    assert isinstance(trainer.train, pa.Table)
+    batches = TrainingBatches(PlainData(trainer.train), pad_id=1, batch_size=8, seed=0)
+    optimiser = torch.optim.AdamW(by_hand.parameters(), weight_decay=0.0)
+    losses = []
+    for update in range(20):
+        optimiser.param_groups[0]["lr"] = settings.learning_rate * (1 - update / 20)
+        optimiser.zero_grad()
+        loss = by_hand.train()(**batches.batch(update)).loss
+        loss.backward()
+        nn.utils.clip_grad_norm_(by_hand.parameters(), settings.clip_norm)
+        optimiser.step()
+        losses.append(loss.item())
+    assert [e.train_loss for e in found.evaluations] == pytest.approx(
+        [sum(losses[:10]) / 10, sum(losses[10:]) / 10], rel=1e-4
+    )
+    for name, weight in by_hand.named_parameters():
+        torch.testing.assert_close(ours.get_parameter(name), weight, atol=2e-4, rtol=1e-3)
 
 
 def test_cost_adds_up_over_examples(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -12,7 +13,12 @@ from torch import nn
 
 from rxtune.errors import StudyError, TrialOutOfMemoryError
 from rxtune.train import TrainSettings
-from rxtune.train.memory import explain_shortage, release_memory, telling_out_of_memory
+from rxtune.train.memory import (
+    explain_shortage,
+    limit_memory,
+    release_memory,
+    telling_out_of_memory,
+)
 from rxtune.train.precision import choose_precision
 
 MakeSettings = Callable[..., TrainSettings]
@@ -79,6 +85,38 @@ def test_a_pass_of_one_example_can_only_be_made_cheaper(make_settings: MakeSetti
     assert "try train.gradient_checkpointing: true" in text
 
 
+def test_with_a_token_budget_the_advice_is_half_of_it(make_settings: MakeSettings) -> None:
+    settings = make_settings(batch_size=32, tokens_per_pass=4096)
+    text = explain_shortage(settings, torch.device("cpu"), "full")
+    assert "a pass of 4096 tokens (at most 32 examples) must fit" in text
+    assert "try train.tokens_per_pass: 2048 (the same update); or" in text
+
+
+@dataclass
+class FakeGpu:
+    """Stands in for the parts of torch.cuda that are asked about memory; no GPU is at hand."""
+
+    total_memory: int
+    fraction: float = 1.0
+    free: int = 0
+
+    def limit(self, fraction: float, index: int | None) -> None:
+        assert index in (None, 0)
+        self.fraction = fraction
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
+    fake = FakeGpu(80 * GIB)
+    cuda = torch.cuda
+    monkeypatch.setattr(cuda, "set_per_process_memory_fraction", fake.limit)
+    monkeypatch.setattr(cuda, "get_per_process_memory_fraction", lambda _: fake.fraction)
+    monkeypatch.setattr(cuda, "get_device_properties", lambda _: fake)
+    monkeypatch.setattr(cuda, "mem_get_info", lambda _: (fake.free, fake.total_memory))
+    monkeypatch.setattr(cuda, "memory_reserved", lambda _: 0)
+    return fake
+
+
 @pytest.mark.parametrize(
     ("free", "advice"),
     [
@@ -88,14 +126,48 @@ def test_a_pass_of_one_example_can_only_be_made_cheaper(make_settings: MakeSetti
     ],
 )
 def test_a_shared_gpu_is_told_with_the_fraction_to_ask_for(
-    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, free: int, advice: str
+    make_settings: MakeSettings, gpu: FakeGpu, free: int, advice: str
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free * GIB, 80 * GIB))
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
+    gpu.free = free * GIB
     text = explain_shortage(make_settings(gradient_checkpointing=True), CUDA, "full")
     assert "train.precision: bf16" in text
     assert "gradient_checkpointing" not in text
     assert re.search(advice, text)
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0"])
+def test_a_trial_may_take_its_share_less_what_cuda_takes(gpu: FakeGpu, device: str) -> None:
+    limit_memory(device, 0.25)
+    assert 4 * gpu.fraction * gpu.total_memory <= gpu.total_memory - 4 * 0.6 * GIB
+    assert gpu.fraction == pytest.approx(0.25, abs=0.01)
+
+
+def test_a_share_too_small_for_cuda_itself_leaves_nothing(gpu: FakeGpu) -> None:
+    limit_memory("cuda", 0.001)
+    assert gpu.fraction == 0.0
+
+
+@pytest.mark.parametrize("share", [1.0, 2.0])
+def test_a_whole_gpu_is_not_bounded(gpu: FakeGpu, share: float) -> None:
+    limit_memory("cuda", share)
+    assert gpu.fraction == 1.0
+
+
+def test_on_a_cpu_there_is_nothing_to_bound() -> None:
+    limit_memory("cpu", 0.25)  # and no GPU is asked, which would raise here
+
+
+def test_a_trial_that_outgrows_its_share_is_told_what_that_is(
+    make_settings: MakeSettings, gpu: FakeGpu
+) -> None:
+    gpu.free = 70 * GIB  # there is room, but it is its neighbours'
+    limit_memory(CUDA, 0.25)
+    text = explain_shortage(make_settings(), CUDA, "full")
+    assert "--gpus-per-trial 0.5 (a share of 0.25 is 20.0 of 80.0 GiB, 0.6 of them CUDA's" in text
+    limit_memory(CUDA, 0.75)
+    assert "--gpus-per-trial 1 (a share of 0.75 is 60.0" in explain_shortage(
+        make_settings(), CUDA, "full"
+    )
 
 
 def test_a_model_in_a_cycle_is_released() -> None:

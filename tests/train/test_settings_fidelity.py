@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from rxtune.config.configuration import METHODS, Configuration
 from rxtune.data.order import batch_order, count_updates
 from rxtune.errors import DataError, StudyError
+from rxtune.perturb import Scale, Scales
 from rxtune.results import Evaluation
 from rxtune.train import TrainSettings, fine_tune, resolve
 
@@ -25,9 +26,10 @@ ADV = Configuration(method="adv", radius=0.1, pgd_steps=3)
 
 
 def settings_of(configuration: Configuration, **values: Any) -> TrainSettings:
-    given = {"units": "relative", "unit": 2.0, "width": 16, "learning_rate": 1e-4}
-    measured = {"context_unit": 2.0, "context_width": 16}
-    return resolve(configuration, **{**given, **measured, **PLAIN, **values})
+    given = {"learning_rate": 1e-4, **PLAIN, **values}
+    examples = given.pop("plain_examples")
+    scales = Scales(word=Scale(2.0, 16), context=Scale(2.0, 16))
+    return resolve(configuration, TrainSettings(**given), scales, plain_examples=examples)
 
 
 def cost_of(found: TrainSettings, examples: int) -> float:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.profiler import ProfilerActivity, profile
 from transformers import PreTrainedModel
 
 from rxtune.errors import DivergedError
@@ -249,6 +250,47 @@ def test_the_inner_passes_leave_no_gradient_on_the_weights(
     model.classifier.bias.register_hook(seen.append)
     step_loss(model, batch, make_settings(perturbation=SMOOTH_ADV))
     assert len(seen) == 1
+
+
+def test_weights_need_a_gradient_in_the_last_pass_alone(
+    model: PreTrainedModel, batch: Batch, make_settings: MakeSettings
+) -> None:
+    needed: list[bool] = []
+    weights = list(model.parameters())
+    model.register_forward_pre_hook(
+        lambda *_: needed.append(any(weight.requires_grad for weight in weights))
+    )
+    weights[-1].requires_grad_(False)
+    step_loss(model, batch, make_settings(perturbation=SMOOTH_ADV))
+    assert needed == [False, False, True]
+    assert [weight.requires_grad for weight in weights] == [True] * (len(weights) - 1) + [False]
+
+
+def test_a_broken_off_ascent_leaves_the_weights_trainable(
+    model: PreTrainedModel, batch: Batch, make_settings: MakeSettings
+) -> None:
+    def stop(*_: Any) -> None:
+        raise RuntimeError("stop")
+
+    model.register_forward_pre_hook(stop)
+    with pytest.raises(RuntimeError, match="stop"):
+        step_loss(model, batch, make_settings(perturbation=SMOOTH_ADV))
+    assert all(weight.requires_grad for weight in model.parameters())
+
+
+def test_given_embeddings_are_not_looked_up_in_vain(
+    model: PreTrainedModel, batch: Batch, make_settings: MakeSettings
+) -> None:
+    with profile(activities=[ProfilerActivity.CPU]) as plain:
+        plain_loss(model, batch)
+    with profile(activities=[ProfilerActivity.CPU]) as robust:
+        step_loss(model, batch, make_settings(perturbation=SMOOTH_ADV))
+
+    def lookups(profiled: profile) -> int:
+        return sum(e.count for e in profiled.key_averages() if e.key == "aten::embedding")
+
+    # Of three passes each looks up positions and types; words are looked up once.
+    assert lookups(robust) == 3 * (lookups(plain) - 1) + 1
 
 
 def test_delta_is_zero_on_padding_and_fp32_under_bf16(

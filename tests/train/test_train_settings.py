@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rxtune.config.configuration import Configuration
 from rxtune.errors import StudyError
-from rxtune.perturb import Perturbation
+from rxtune.perturb import Perturbation, Scale, Scales
 from rxtune.train import TrainSettings, resolve
 
 ONE_STEP = Perturbation(radius=0.1, pgd_steps=1)
 
 
-def settings_of(configuration: Configuration, **values: Any) -> TrainSettings:
+WORD = Scales(word=Scale(2.0, 16))
+ABSOLUTE = replace(WORD, units="absolute")
+
+
+def settings_of(
+    configuration: Configuration, scales: Scales = WORD, **values: Any
+) -> TrainSettings:
     given = {
-        "units": "relative",
-        "unit": 2.0,
-        "width": 16,
         "learning_rate": 1e-4,
         "epochs": 3.0,
         "batch_size": 32,
@@ -28,7 +34,7 @@ def settings_of(configuration: Configuration, **values: Any) -> TrainSettings:
         "seed": 7,
         **values,
     }
-    return resolve(configuration, **given)
+    return resolve(configuration, TrainSettings(**given), scales)
 
 
 def test_relative_values_become_absolute() -> None:
@@ -49,9 +55,7 @@ def test_relative_values_become_absolute() -> None:
 
 
 def test_absolute_values_stay_as_they_are() -> None:
-    settings = settings_of(
-        Configuration(method="rs_rp", learning_rate=3e-5, sigma=0.07), units="absolute"
-    )
+    settings = settings_of(Configuration(method="rs_rp", learning_rate=3e-5, sigma=0.07), ABSOLUTE)
     assert settings.learning_rate == 3e-5
     assert settings.perturbation == Perturbation(sigma=0.07)
 
@@ -99,7 +103,7 @@ def test_at_the_context_site_lengths_are_in_units_of_contextual_vectors() -> Non
     configuration = Configuration(
         method="smooth_adv", sigma=0.5, radius=0.1, pgd_steps=1, site="context"
     )
-    settings = settings_of(configuration, context_unit=10.0, context_width=25)
+    settings = settings_of(configuration, replace(WORD, context=Scale(10.0, 25)))
     assert settings.site == "context"
     assert settings.perturbation == Perturbation(sigma=1.0, radius=1.0, pgd_steps=1)
 
@@ -108,12 +112,11 @@ def test_a_site_that_nobody_reads_is_the_word_site_and_needs_no_unit() -> None:
     assert settings_of(Configuration(site="context")) == settings_of(Configuration())
 
 
-@pytest.mark.parametrize("measured", [{}, {"context_unit": 1.0}, {"context_width": 16}])
-@pytest.mark.parametrize("units", ["relative", "absolute"])
-def test_a_context_without_a_unit_is_refused(measured: dict[str, Any], units: str) -> None:
+@pytest.mark.parametrize("scales", [WORD, ABSOLUTE])
+def test_a_context_without_a_scale_is_refused(scales: Scales) -> None:
     configuration = Configuration(method="rs_rp", sigma=0.5, site="context")
     with pytest.raises(StudyError, match=r"site context needs the median norm.*use site word"):
-        settings_of(configuration, units=units, **measured)
+        settings_of(configuration, scales)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +174,29 @@ def test_cost_is_counted_in_forward_equivalents(
     assert settings.forward_equivalents_per_example == cost
 
 
+# --- parts of an update
+
+
+@given(
+    examples=st.integers(1, 80), longest=st.integers(1, 200),
+    tokens=st.integers(1, 4000), accumulation=st.integers(1, 4),
+)  # fmt: skip
+def test_no_part_of_several_examples_exceeds_the_token_budget(
+    examples: int, longest: int, tokens: int, accumulation: int
+) -> None:
+    settings = settings_of(Configuration(), tokens_per_pass=tokens, accumulation=accumulation)
+    parts = settings.parts_of(examples, longest)
+    largest = -(-examples // parts)
+    assert accumulation <= parts <= max(examples, accumulation)
+    assert largest == 1 or largest * longest <= tokens
+
+
+def test_only_updates_of_long_texts_are_divided() -> None:
+    settings = settings_of(Configuration(), tokens_per_pass=32 * 64)
+    assert [settings.parts_of(32, longest) for longest in (10, 64, 65, 128)] == [1, 1, 2, 2]
+    assert settings_of(Configuration()).parts_of(32, 512) == 1
+
+
 # --- trap 3: precision
 
 
@@ -200,7 +226,7 @@ def test_the_relative_radius_of_absolute_units_is_known_too() -> None:
     with pytest.warns(UserWarning, match=r"relative radius of 0.01"):
         settings_of(
             Configuration(method="adv", radius=0.02, pgd_steps=1),
-            units="absolute",
+            ABSOLUTE,
             precision="bf16",
         )
 
@@ -215,6 +241,8 @@ def test_the_relative_radius_of_absolute_units_is_known_too() -> None:
         ({"clean_weight": 1.0}, r"clean_weight must be a finite number in \[0, 1\), but is 1.0"),
         ({"samples": 0}, "samples must be a finite number >= 1, but is 0"),
         ({"accumulation": 0}, "accumulation must be a finite number >= 1, but is 0"),
+        ({"tokens_per_pass": 0}, "tokens_per_pass must be a finite number >= 1, but is 0"),
+        ({"updates": 0}, "updates must be a finite number >= 1, but is 0"),
         ({"consistency_weight": -1.0}, "consistency_weight must be a finite number >= 0"),
         ({"site": "words"}, "site must be one of word, context, but is 'words'"),
         ({"precision": "fp16"}, "precision must be 'fp32' or 'bf16', but is 'fp16'"),
