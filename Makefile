@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help search test lint smoke encoder clean
+.PHONY: help search test test-cluster lint smoke encoder clean
 
 SPACE ?= search_spaces/rs.yaml
 ARGS ?=
@@ -20,7 +20,7 @@ INSTALLED := .venv/.installed
 INSTALLED_TEST := .venv/.installed-test
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
 search: $(INSTALLED)  ## run the search of SPACE (default: search_spaces/rs.yaml); ARGS="--trials 8 …"
 	@"$(BIN)/rxtune" search --space "$(SPACE)" $(ARGS)
@@ -29,6 +29,9 @@ test: $(INSTALLED_TEST)  ## run the tests, a small search and the linters
 	@"$(BIN)/python" -m pytest
 	@$(MAKE) --no-print-directory smoke
 	@$(MAKE) --no-print-directory lint
+
+test-cluster: $(INSTALLED_TEST)  ## run `ray up` and a search on hosts made of namespaces; needs Linux and root
+	@"$(BIN)/python" -m pytest -m cluster
 
 smoke: $(INSTALLED_TEST)  ## run a small search through the command line, in a temporary folder
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cd "$$folder"; \
