@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -108,6 +109,25 @@ def make_folder(filesystem: fs.FileSystem, path: str) -> None:
     """Make a folder with its parents where files need one."""
     if not is_object_store(filesystem):  # there it would be an empty object that stays behind
         filesystem.create_dir(path, recursive=True)
+
+
+def write_whole(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
+    """Write a small file in place of an older one: it appears under its name when it is whole.
+
+    Its folder is made. After a power loss a file on a disk may be the older one or empty.
+    """
+    make_folder(filesystem, path.rpartition("/")[0])
+    target = path if is_object_store(filesystem) else f"{path}.{uuid.uuid4().hex}.new"
+    with filesystem.open_output_stream(target) as stream:
+        stream.write(content)
+    if target != path:
+        filesystem.move(target, path)
+
+
+def read_whole(filesystem: fs.FileSystem, path: str) -> bytes:
+    """Return the content of a small file."""
+    with filesystem.open_input_stream(path) as stream:
+        return bytes(stream.read())
 
 
 def delete_folder(filesystem: fs.FileSystem, path: str) -> None:

@@ -11,7 +11,7 @@ from rxtune.cli import options as flags
 from rxtune.cli.console import errors, output
 from rxtune.cli.data import plain_table, show_data
 from rxtune.config.budget import write_duration
-from rxtune.search.budgets import compute_text
+from rxtune.config.names import short
 from rxtune.storage import free_bytes, size_text
 
 if TYPE_CHECKING:
@@ -36,12 +36,21 @@ def check(
     compute_budget: flags.ComputeBudget = None,
     keep: flags.Keep = None,
     runs: flags.Runs = Path("runs"),
+    tracking_uri: flags.TrackingUri = None,
+    workers: flags.Workers = None,
+    cpus_per_trial: flags.CpusPerTrial = 1.0,
+    gpus_per_trial: flags.GpusPerTrial = None,
+    address: flags.Address = None,
+    storage: flags.Storage = None,
 ) -> None:
     """Validate a space file, its data and its encoder, and forecast the cost; trains nothing.
+
+    With --address it also asks every node of the cluster, and checks storage and MLflow store.
 
     Example: rxtune check --space search_spaces/rs.yaml --trials 60
     """
     from rxtune import api
+    from rxtune.cli.cluster import show_cluster
     from rxtune.config import load_study
 
     asked = flags.overrides(
@@ -50,7 +59,14 @@ def check(
         time_budget=time_budget, compute_budget=compute_budget, keep=keep,
     )  # fmt: skip
     study = load_study(space, asked)
-    checked = api.check(study, on_data=_show_data)
+    options = None
+    if address is not None:
+        options = api.SearchOptions(
+            name="check", root=runs, workers=workers, cpus_per_trial=cpus_per_trial,
+            gpus_per_trial=gpus_per_trial, address=address, storage=storage,
+            tracking_uri=tracking_uri,
+        )  # fmt: skip
+    checked = api.check(study, on_data=_show_data, options=options, on_cluster=show_cluster)
     _show_forecast(checked.forecast, study.search, runs)
     output.print(f"[bold]{escape(str(space))} can be searched.[/] Nothing was trained.")
 
@@ -91,7 +107,7 @@ def _method_row(forecast: Forecast, method: MethodForecast) -> tuple[str, ...]:
         seconds_text(method.step_seconds),
         f"{method.step_seconds / plain:.1f}",
         f"{method.updates:,}",
-        f"{method.forward_equivalents:.2g}".replace("e+0", "e"),
+        short(float(f"{method.forward_equivalents:.2g}")),
         seconds_text(forecast.trial_seconds(method)),
     )
 
@@ -114,8 +130,8 @@ def _total(forecast: Forecast) -> str:
     shared = seconds_text(forecast.total_seconds / min(forecast.at_a_time, forecast.trials))
     return (
         f"{forecast.trials} trials: {total} of training, {shared} with {forecast.at_a_time} at a"
-        " time (what this machine holds). An upper bound: no trial is taken to be stopped early,"
-        " and each method to have an equal share, at its start point."
+        f" time (what {forecast.place} holds). An upper bound: no trial is taken to be stopped"
+        " early, and each method to have an equal share, at its start point."
     )
 
 
@@ -128,7 +144,7 @@ def _besides(search: SearchSettings) -> str:
     if search.time_budget is not None:
         budgets.append(f"--time-budget {write_duration(search.time_budget)}")
     if search.compute_budget is not None:
-        budgets.append(f"--compute-budget {compute_text(search.compute_budget)}")
+        budgets.append(f"--compute-budget {search.compute_budget}")
     if budgets:
         plural = "s" if len(budgets) > 1 else ""
         text += f" The search ends sooner at its budget{plural}: {', '.join(budgets)}."

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from rxtune.search.views import SearchView
 
 REFRESH_SECONDS = 0.5
+LARGEST_SHARE = 0.05
+"""Of the time, for looking at the search: a look at thousands of trials is not for nothing."""
 SILENT_TIMES = 10
 """A trial is silent that lets this many times the longest way between two evaluations pass …"""
 SILENT_SECONDS = 300.0
@@ -67,27 +70,36 @@ def _ended_before(view: SearchView) -> str:
 
 def _show_live(view: SearchView, ended: threading.Event) -> None:
     with Live(console=output, auto_refresh=False, transient=True) as live:
-        while not ended.wait(REFRESH_SECONDS):
-            live.update(_screen(view, output.height), refresh=True)
+        for is_over in _looks(ended):
+            if not is_over:
+                live.update(_screen(view, output.height), refresh=True)
     output.print(_screen(view, height=None, is_over=True))
 
 
 def _show_lines(view: SearchView, ended: threading.Event) -> None:
     told = {key for key, *_ in _events(view, view.records()) if key[1] != "silent"}
-    over = False
-    while not over:
-        over = ended.wait(REFRESH_SECONDS)
+    for _ in _looks(ended):
         records = view.records()
-        for key, record, what in _events(view, records):
-            if key not in told:
-                told.add(key)
-                line = _line(view, records, record, what)
-                output.print(line, soft_wrap=True, markup=False)  # a reason may hold brackets
+        news = [event for event in _events(view, records) if event[0] not in told]
+        told |= {key for key, *_ in news}
+        for line in _lines(view, records, news):
+            output.print(line, soft_wrap=True, markup=False)  # a reason may hold brackets
 
 
-def _events(
-    view: SearchView, records: list[TrialRecord]
-) -> Iterator[tuple[tuple[int, str], TrialRecord, str | None]]:
+def _looks(ended: threading.Event) -> Iterator[bool]:
+    """Yield when it is time to look, and whether the search is over, once it is as the last."""
+    pause, is_over = REFRESH_SECONDS, False
+    while not is_over:
+        is_over = ended.wait(pause)
+        began = time.thread_time()
+        yield is_over
+        pause = max(REFRESH_SECONDS, (time.thread_time() - began) / LARGEST_SHARE)
+
+
+_Event = tuple[tuple[int, str], TrialRecord, str | None]
+
+
+def _events(view: SearchView, records: list[TrialRecord]) -> Iterator[_Event]:
     """Yield what is to be told so far, with a key by which it is told once.
 
     None in place of words: the trial has ended.
@@ -105,15 +117,16 @@ def _events(
 _IF_IT_HANGS = "if its worker hangs, end the search with Ctrl-C and go on with --resume"
 
 
-def _line(
-    view: SearchView, records: list[TrialRecord], record: TrialRecord, what: str | None
-) -> str:
-    until = _end_of(record)
-    count = sum(has_ended(other) and _end_of(other) <= until for other in records)
-    return (
-        f"{time.monotonic() - view.began:5.0f} s  {count}/{view.study.search.trials}"
-        f"  trial {record.number} {describe(record)}: {what or _end_text(view, records, record)}"
-    )
+def _lines(view: SearchView, records: list[TrialRecord], news: Sequence[_Event]) -> Iterator[str]:
+    if not news:
+        return
+    best, ends = best_of(records), sorted(_end_of(r) for r in records if has_ended(r))
+    for _, record, what in news:
+        count = bisect_right(ends, _end_of(record))
+        yield (
+            f"{time.monotonic() - view.began:5.0f} s  {count}/{view.study.search.trials}"
+            f"  trial {record.number} {describe(record)}: {what or _end_text(view, best, record)}"
+        )
 
 
 def _end_of(record: TrialRecord) -> tuple[float, int]:
@@ -125,8 +138,7 @@ def _loss_text(record: TrialRecord) -> str:
     return f"broke off (time {record.losses}), goes on from its last checkpoint on another worker"
 
 
-def _end_text(view: SearchView, records: list[TrialRecord], record: TrialRecord) -> str:
-    best = best_of(records)
+def _end_text(view: SearchView, best: TrialRecord | None, record: TrialRecord) -> str:
     standing = f"; best {percent(best.value)} (trial {best.number})" if best else ""
     state = "cut off" if is_cut_off(record) else record.state.value
     ending = f" ({record.reason})" if record.state is TrialState.FAILED else ""
@@ -156,7 +168,8 @@ def _rows_that_fit(
     """Return all rows or, where the screen is too low, the running, the best and the latest."""
     room = len(records) if lines is None else max(3, lines)
     first = [r for r in records if r.state is TrialState.RUNNING or r is best or r.is_baseline]
-    rest = [r for r in reversed(records) if r not in first]
+    chosen = {r.number for r in first}
+    rest = [r for r in reversed(records) if r.number not in chosen]
     return sorted((first + rest)[:room], key=lambda record: record.number)
 
 

@@ -15,7 +15,6 @@ from rxtune.cli.options import place_flags
 from rxtune.cli.wording import failed_text, has_ended
 from rxtune.config.budget import write_duration
 from rxtune.results import TrialState
-from rxtune.search.budgets import compute_text
 from rxtune.storage import size_text
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ def _more(result: SearchResult) -> str:
         return f"--time-budget {write_duration(search.time_budget)}"  # every call has its own
     if search.compute_budget is not None and result.ended_by == "compute_budget":
         doubled = replace(search.compute_budget, amount=2 * search.compute_budget.amount)
-        return f"--compute-budget {compute_text(doubled)}"
+        return f"--compute-budget {doubled}"
     return f"--plateau {2 * (search.plateau or 1)}"
 
 

@@ -50,7 +50,7 @@ def search(
 
     Going on: rxtune search --name rs-1122-0931 --resume --trials 90
     """
-    from rxtune.api import SearchOptions, read_study
+    from rxtune.api import SearchOptions, bring_back, read_study
     from rxtune.search.run_folder import default_name
 
     if resume and name is None:
@@ -61,6 +61,10 @@ def search(
         cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial, address=address,
         storage=storage, tracking_uri=tracking_uri,
     )  # fmt: skip
+    if place := bring_back(options):
+        output.print(
+            f"Run {options.name} was not here: brought back from {escape(place)}", soft_wrap=True
+        )
     asked = flags.overrides(
         task=task, model=model, languages=languages, metric=metric, objective=objective,
         sampler=sampler, stopper=stopper, replicates=replicates, seed=seed, trials=trials,
@@ -78,6 +82,8 @@ def _run(study: Study, options: SearchOptions) -> None:
 
     plan = make_plan(study, options)  # refusals before anything is announced
     output.print(_announcement(plan), soft_wrap=not output.is_terminal)
+    if plan.warm_start is not None:
+        output.print(f"Warm start: {plan.warm_start}.", soft_wrap=True, markup=False)
     show_own_data(plan)
     try:
         result = api.search(study, options, watch=watching, plan=plan)

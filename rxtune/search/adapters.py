@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ray.exceptions import RayActorError
+from ray.exceptions import ActorUnavailableError, RayActorError
 from ray.tune import Stopper
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -71,16 +74,23 @@ class JournalScheduler(_Listener, FIFOScheduler):
         super().__init__()  # type: ignore[no-untyped-call]
         self._director = director
         self._given_up: set[str] = set()
+        self._waiting: list[Trial] = []
+
+    def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
+        """Note that a trial waits for a worker."""
+        self._waiting.append(trial)
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
-        """Return what Ray's order says; and hear of trials that Ray gave up without a word.
+        """Return the first that waits; and hear of trials that Ray gave up without a word.
 
-        It does so where a process that is to be used again has not let go of its last trial.
+        It does so where a process that is to be used again has not let go of its last trial. Ray's
+        own choice looks at all trials that there ever were, many times a second.
         """
-        for trial in tune_controller.get_trials():  # type: ignore[no-untyped-call]
+        for trial in list(tune_controller.get_live_trials()):  # type: ignore[no-untyped-call]
             if trial.status == trial.ERROR and trial.trial_id not in self._given_up:
                 self.on_trial_error(tune_controller, trial)
-        return super().choose_trial_to_run(tune_controller)
+        self._waiting = [trial for trial in self._waiting if trial.status == trial.PENDING]
+        return next(iter(self._waiting), None)
 
     def on_trial_result(
         self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
@@ -103,6 +113,14 @@ class JournalScheduler(_Listener, FIFOScheduler):
         """Tell that a worker is done with a trial."""
         with self._director.answering_for_errors():
             self._director.left(trial.config["number"])
+        _release(trial)
+
+
+def _release(trial: Trial) -> None:
+    """Drop what Ray keeps of an ended trial's reports: most of its memory, and nobody reads it."""
+    trial.metric_analysis.clear()
+    trial.metric_n_steps.clear()
+    trial.last_result.pop("message", None)
 
 
 class StopWhenTold(_Listener, Stopper):
@@ -122,16 +140,37 @@ class StopWhenTold(_Listener, Stopper):
 
 def loss_of(trial: Trial) -> Loss:
     """Return why Ray gave a trial up, from the last error that it keeps of it."""
-    error = trial.get_pickled_error()
-    text = str(error or trial.get_error() or "no reason given").strip()
+    error = _error_of(trial)
+    text = str(error or _text_of(trial) or "no reason given").strip()
     failure = _kind_of(error, text)
     why = text.splitlines()[-1].partition(_GUESSES)[0].strip()
     return Loss(failure, f"{failure}: {why}"[:500])
 
 
+def _error_of(trial: Trial) -> Exception | None:
+    """Return the error of a worker or its machine, if it was one.
+
+    Read where Ray has just written it, on the driver's disk: Ray's own `get_pickled_error` and
+    `get_error` look in its storage, where that comes only when the search has ended.
+    """
+    if trial.pickled_error_file is None:
+        return None
+    with suppress(Exception):  # some exceptions cannot be rebuilt; their text is there as well
+        error = pickle.loads(Path(trial.pickled_error_file).read_bytes())
+        return error if isinstance(error, Exception) else None
+    return None
+
+
+def _text_of(trial: Trial) -> str:
+    path = trial.error_file
+    return Path(path).read_text(encoding="utf-8") if path and Path(path).exists() else ""
+
+
 def _kind_of(error: object, text: str) -> Failure:
     preempted = isinstance(error, RayActorError) and error.preempted
-    if preempted or any(words in text for words in _NODE_IS_GONE):
+    # Of a process that dies alone its machine tells; here the machine does not answer either.
+    unreachable = isinstance(error, ActorUnavailableError)
+    if preempted or unreachable or any(words in text for words in _NODE_IS_GONE):
         return Failure.NODE_LOST
     if any(words in text for words in _KILLED_FOR_MEMORY):
         return Failure.OUT_OF_MEMORY

@@ -43,7 +43,7 @@ class Ending:
         return f"ended: the {self.what} is used up"
 
 
-def reason_to_end(limits: Limits, records: Iterable[TrialRecord], elapsed: float) -> Ending | None:
+def reason_to_end(limits: Limits, records: Sequence[TrialRecord], elapsed: float) -> Ending | None:
     """Return what ends a search now, or None.
 
     Args:
@@ -51,7 +51,6 @@ def reason_to_end(limits: Limits, records: Iterable[TrialRecord], elapsed: float
         records: All trials.
         elapsed: Wall time since this call's trials began, in seconds.
     """
-    records = list(records)
     if time_is_up(limits, elapsed):
         return Ending("time_budget", f"time budget of {write_duration(_seconds(limits))}")
     budget = limits.search.compute_budget
@@ -126,9 +125,11 @@ def has_plateau(limits: Limits, records: Iterable[TrialRecord]) -> bool:
     the Pareto front. Compute is counted, so without error.
     """
     length = limits.search.plateau
+    if length is None:
+        return False
     ended = (r for r in records if r.state in (TrialState.FINISHED, TrialState.STOPPED))
     ordered = sorted(ended, key=lambda r: (r.ended or 0.0, r.number))
-    if length is None or len(ordered) <= length:
+    if len(ordered) <= length:
         return False
     before = _scores(limits, ordered[:-length])
     latest = _scores(limits, ordered[-length:])

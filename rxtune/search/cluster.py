@@ -9,6 +9,8 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from rxtune.errors import ClusterError
 from rxtune.search.options import SearchOptions
@@ -21,6 +23,8 @@ QUIET = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a lost worker is told of in one line
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the tuner has its own: it must tell the trials
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the journal remembers, Ray does not
+    # Else Ray itself starts the trial of a preempted node again, beside the one that we start.
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 """Environment that keeps Ray quiet and out of the journal's business."""
@@ -51,6 +55,43 @@ class Capacity:
         return "cuda" if self.gpus_per_trial > 0 else "cpu"
 
 
+def import_ray(options: SearchOptions) -> None:
+    """Import Ray with the environment that it is to have; some of it is read only then."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    if _every_core_trains(options):
+        os.environ.setdefault("RAY_preload_python_modules", "rxtune.search.preload")
+    import ray  # noqa: F401
+
+
+def _every_core_trains(options: SearchOptions) -> bool:
+    """Return whether the processes that Ray starts in advance, one per core, will all be used."""
+    cores = len(os.sched_getaffinity(0))
+    has_gpu = options.gpus_per_trial != 0 and any(Path("/dev").glob("nvidia[0-9]*"))
+    is_split = options.cpus_per_trial == 1 and (options.workers or cores) >= cores
+    return options.address is None and is_split and not has_gpu
+
+
+@contextmanager
+def in_started_processes(options: SearchOptions) -> Iterator[None]:
+    """Let Ray Tune take the processes that Ray has started in advance on this machine.
+
+    It asks for processes with an environment of its own, which are started when a trial is there;
+    on one machine all inherit the driver's environment anyhow.
+    """
+    from ray.tune.execution import class_cache
+
+    if options.address is not None:
+        yield
+        return
+    own, passed_on = class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE
+    class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = {}, set()
+    try:
+        yield
+    finally:
+        class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = own, passed_on
+
+
 @contextmanager
 def ray_running(options: SearchOptions) -> Iterator[None]:
     """Start Ray on this machine, or join the cluster at `options.address`; leave it at the end.
@@ -58,8 +99,7 @@ def ray_running(options: SearchOptions) -> Iterator[None]:
     Raises:
         ClusterError: there is no cluster at the address, or Ray does not start.
     """
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
+    import_ray(options)
     import ray
 
     _require_reachable(options.address)
@@ -132,9 +172,11 @@ def measure_capacity(options: SearchOptions) -> Capacity:
             " node of the cluster has both; ask for fewer of the one or a share of the other"
         )
     workers = options.workers or fitting or 1
+    # An autoscaler starts nodes for trials that wait, and not every one shows itself beforehand.
+    may_wait = bool(grown) or options.address is not None
     return Capacity(
-        # More than fit would only wait, proposed before the results they should learn from.
-        workers=workers if grown else min(workers, fitting),
+        # Else more than fit would only wait, proposed before the results they should learn from.
+        workers=workers if may_wait else min(workers, fitting),
         cpus_per_trial=options.cpus_per_trial,
         gpus_per_trial=gpus,
         nodes=len(nodes),
@@ -142,17 +184,17 @@ def measure_capacity(options: SearchOptions) -> Capacity:
     )
 
 
-def require_shared_storage(options: SearchOptions, capacity: Capacity) -> None:
-    """Refuse checkpoints on one node's disk where trials may move between several.
+def keep_to_share(device: str) -> None:
+    """Bound this worker's memory by the share of a GPU that Ray has given it."""
+    if device != "cuda":
+        return
+    import ray
 
-    Raises:
-        ClusterError: there are several nodes and no `storage`.
-    """
-    if capacity.nodes > 1 and options.storage is None:
-        raise ClusterError(
-            f"--storage: the cluster has {capacity.nodes} nodes, so checkpoints and models need a"
-            " place that all of them reach, such as s3://bucket/folder or a shared file system"
-        )
+    from rxtune.train import limit_memory
+
+    worker: Any = ray.get_runtime_context()
+    assigned = worker.get_assigned_resources()
+    limit_memory(device, float(assigned.get("GPU", 1.0)))
 
 
 def _largest_after_growth() -> dict[str, float]:

@@ -14,11 +14,12 @@ from optuna.trial import TrialState as OptunaState
 
 from rxtune.config import GROWING, SearchSettings, Study
 from rxtune.errors import StudyError
-from rxtune.results import Evaluation, Failure, Replicate, TrialRecord, TrialState, ZeroShot
+from rxtune.results import Evaluation, Failure, Replicate, TrialRecord, ZeroShot
 from rxtune.search.ledger import Ledger
 from rxtune.search.proposals import Proposal
 from rxtune.search.proposer import Proposer, again
 from rxtune.search.replicates import mean_result, replicate_seed
+from rxtune.search.standings import Standings
 from rxtune.search.trial_attributes import (
     changed,
     earlier_answer,
@@ -26,15 +27,11 @@ from rxtune.search.trial_attributes import (
     evaluations_of,
     failure_attributes,
     has_evaluation,
-    is_counted,
     is_interrupted,
-    is_reserved,
     last_evaluation,
-    news_of,
     replicate_attributes,
     replicates_of,
     retry_attributes,
-    to_record,
 )
 from rxtune.search.verdicts import gets_another_seed, reason_to_stop, why_hopeless
 from rxtune.search.warm_start import WarmStart
@@ -55,8 +52,8 @@ class SearchStudy:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._lock = ledger.journal.lock
-        self._ended: dict[int, TrialRecord] = {}
-        self._proposer = Proposer(ledger.attribute(WARM_START))
+        self._standings = Standings()
+        self._proposer = Proposer(ledger.study, ledger.attribute(WARM_START))
         self.exhausted: str | None = None
         """Why `ask` has nothing more to propose although trials are left, in one line."""
 
@@ -142,53 +139,48 @@ class SearchStudy:
         """
         with self._lock:
             trials = self._ledger.trials()
-            if sum(map(is_counted, trials)) >= self.trials_total:
+            interrupted = [trial for trial in trials if is_interrupted(trial)]
+            if len(trials) - len(interrupted) >= self.trials_total:
                 return None
-            retried = {trial.user_attrs.get("retry_of") for trial in trials}
-            lost = (t for t in trials if is_interrupted(t) and t.number not in retried)
-            if trial := next(lost, None):
+            if trial := self._lost(interrupted):
                 number = self._begin(again(trial), retry_attributes(trial))
             # Once used up the space stays so, and Ray asks again and again while trials run.
-            elif self.exhausted is None and (found := self._proposer.next(self.study, trials)):
+            elif self.exhausted is None and (found := self._proposer.next(trials)):
                 number = self._begin(*found)
             else:
                 self.exhausted = EXHAUSTED
                 return None
             return self.record(number)
 
-    def _begin(self, proposal: Proposal, attributes: Mapping[str, Any]) -> int:
-        number = len(self._ledger.trials())
-        with self._ledger.decision():
-            self._ledger.optuna.add_trial(
-                optuna.create_trial(
-                    state=OptunaState.RUNNING,
-                    params=dict(proposal.params),
-                    distributions=dict(proposal.distributions),
-                    user_attrs={
-                        "configuration": proposal.configuration.to_json(),
-                        **attributes,
-                    },
-                    system_attrs=dict(proposal.memory),
-                )
-            )
-        return number
+    def _lost(self, interrupted: Sequence[FrozenTrial]) -> FrozenTrial | None:
+        """Return the first of the interrupted trials that was not tried again, if any."""
+        if not interrupted:
+            return None
+        retried = {trial.user_attrs.get("retry_of") for trial in self._ledger.trials()}
+        return next((trial for trial in interrupted if trial.number not in retried), None)
 
-    def describe(self, number: int, **attributes: Any) -> None:
-        """Keep JSON values beside a running trial; `absolute` becomes part of its record."""
+    def _begin(self, proposal: Proposal, attributes: Mapping[str, Any]) -> int:
+        configuration = proposal.configuration.to_json()
+        trial = optuna.create_trial(
+            state=OptunaState.RUNNING,
+            params=dict(proposal.params),
+            distributions=dict(proposal.distributions),
+            user_attrs={"configuration": configuration, **attributes},
+            system_attrs=dict(proposal.memory),
+        )
+        with self._ledger.decision():
+            return self._ledger.add(trial)
+
+    def describe(self, number: int, absolute: Mapping[str, float]) -> None:
+        """Keep the absolute values behind a running trial's configuration."""
         with self._lock:
             trial = self._ledger.trial(number)
-            if news := news_of(trial, attributes):
+            if news := changed(trial, {"absolute": dict(absolute)}):
                 assert not trial.state.is_finished(), f"trial {number} has ended"
                 with self._ledger.decision():
                     self._ledger.keep(number, news)
 
-    def attributes(self, number: int) -> dict[str, Any]:
-        """Return what `describe` and `report` have kept beside a trial."""
-        with self._lock:
-            attributes = self._ledger.trial(number).user_attrs
-            return {key: value for key, value in attributes.items() if not is_reserved(key)}
-
-    def report(self, number: int, evaluation: Evaluation, **attributes: Any) -> bool:
+    def report(self, number: int, evaluation: Evaluation) -> bool:
         """Record an evaluation, and return whether the trial must stop now.
 
         An evaluation already recorded is answered as before and writes nothing, so a trial may be
@@ -198,7 +190,6 @@ class SearchStudy:
         Args:
             number: The trial.
             evaluation: Its next evaluation.
-            attributes: As for `describe`, kept with the same write (its checkpoint).
         """
         with self._lock:
             trial = self._ledger.trial(number)
@@ -209,12 +200,11 @@ class SearchStudy:
                     what = f"dev score {evaluation.value} at evaluation {evaluation.number}"
                     self._tell_failed(number, what, Failure.DIVERGED)
                     return True
-                self._ledger.keep(number, news_of(trial, attributes))
                 return self._judge(trial, evaluation)
 
     def _judge(self, trial: FrozenTrial, evaluation: Evaluation) -> bool:
         self._ledger.keep(trial.number, evaluation_attributes(evaluation))
-        reason = reason_to_stop(self._ledger, trial, evaluation)
+        reason = reason_to_stop(self._ledger, self.records(), trial, evaluation)
         if reason is None:
             return False
         self._ledger.keep(trial.number, {"reason": reason})
@@ -262,7 +252,7 @@ class SearchStudy:
         seed = replicate_seed(self.study.search.seed, len(done))
         done = (*done, Replicate(seed=seed, value=value, zero_shot=zero_shot))
         self._ledger.keep(number, replicate_attributes(len(done), done[-1]))
-        if gets_another_seed(self._ledger, trial, done):
+        if gets_another_seed(self.study.search, self.records(), self.record(number)):
             return True
         self._tell_mean(number, done)
         return False
@@ -318,23 +308,19 @@ class SearchStudy:
 
     def running(self) -> list[TrialRecord]:
         """Return the trials that are running: right after `open`, those to be taken up again."""
-        return [record for record in self.records() if record.state is TrialState.RUNNING]
+        with self._lock:
+            return self._up_to_date().running
 
     def records(self) -> list[TrialRecord]:
         """Return all trials by number."""
         with self._lock:
-            return [self._record(trial) for trial in self._ledger.trials()]
+            return list(self._up_to_date().records)
 
     def record(self, number: int) -> TrialRecord:
         """Return one trial."""
         with self._lock:
-            return self._record(self._ledger.trial(number))
-
-    def _record(self, trial: FrozenTrial) -> TrialRecord:
-        record = self._ended.get(trial.number) or to_record(trial)
-        if trial.state.is_finished():
-            self._ended[trial.number] = record
-        return record
+            assert number == self._ledger.trial(number).number
+            return self._up_to_date().records[number]
 
     def best(self) -> TrialRecord | None:
         """Return the winner, which is the one that the report names."""
@@ -345,15 +331,14 @@ class SearchStudy:
 
         Of equal ones a plain one, then the earliest.
         """
-        finished = [r for r in self.records() if r.state is TrialState.FINISHED]
-        return sorted(
-            finished,
-            key=lambda r: (r.value, r.configuration.method == "standard", -r.number),
-            reverse=True,
-        )
+        with self._lock:
+            return list(self._up_to_date().ranking)
+
+    def _up_to_date(self) -> Standings:
+        self._standings.update(self._ledger.trials())
+        return self._standings
 
     def all_failed_early(self) -> str | None:
         """Return why going on is hopeless, or None: see `why_hopeless`."""
-        with self._lock:
-            trials = [self._record(t) for t in self._ledger.trials() if is_counted(t)]
-            return why_hopeless(trials, len(self._proposer.start_points(self.study)))
+        counted = [r for r in self.records() if r.failure is not Failure.INTERRUPTED]
+        return why_hopeless(counted, len(self._proposer.start_points()))

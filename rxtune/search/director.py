@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rxtune.errors import DiskFullError
+from rxtune.errors import ClusterError, DiskFullError
 from rxtune.results import Evaluation, Failure, TrialRecord, TrialState
 from rxtune.search.budgets import (
     Ending,
@@ -76,6 +76,13 @@ class Director:
         """Ask the search to end at the next opportunity; safe in a signal handler."""
         self._interrupted.set()
 
+    def taken_over(self, host: str) -> None:
+        """End this driver: another one writes this search's journal now."""
+        self.error = self.error or ClusterError(
+            f"another driver, on {host}, goes on with this search, as if this machine were lost;"
+            " this driver ends. Go on there, and delete the run's folder here"
+        )
+
     @property
     def interrupted(self) -> bool:
         """Whether somebody asked the search to end."""
@@ -117,7 +124,7 @@ class Director:
             return None
         self._adopt_files(record)
         absolute = self._workload.absolute(record.configuration)
-        self._decisions.describe(record.number, absolute=absolute)
+        self._decisions.describe(record.number, absolute)
         self._tracker.trial_started(self._decisions.record(record.number))
         return {
             "number": record.number,
@@ -152,10 +159,14 @@ class Director:
         return None
 
     def _mind_limits(self) -> None:
-        """Notice a limit that is reached; the first one stands."""
-        if self.ending is None:
+        """Notice a limit that is reached; the first one stands.
+
+        But a plateau lets trials finish that a budget would cut off, so a budget comes after it.
+        """
+        if self.ending is None or self.ending.by == "plateau":
             records = self._decisions.records()
-            self.ending = reason_to_end(self._limits, records, self._elapsed())
+            found = reason_to_end(self._limits, records, self._elapsed())
+            self.ending = found or self.ending
 
     def _cut(self, number: int) -> None:
         """End a running trial because the search ends; a resume goes on from its checkpoint."""
@@ -176,15 +187,13 @@ class Director:
             return self._hear_evaluation(number, content["evaluation"])
         if content["kind"] == "finished":
             return self._hear_finished(number, content)
-        elif content["kind"] == "disk full":
+        if content["kind"] == "disk full":
             # No fault of the trial's: it stays as it is, and a resume takes it up again.
             self._to_take_up.append(number)
             self.error = self.error or DiskFullError(content["reason"])
             return True
-        else:
-            self._keep_traceback(number, content.get("traceback"))
-            return self.lose(number, Loss(content["failure"], content["reason"]))
-        return False
+        self._keep_traceback(number, content.get("traceback"))
+        return self.lose(number, Loss(content["failure"], content["reason"]))
 
     def _hear_evaluation(self, number: int, evaluation: Evaluation) -> bool:
         stop = self._decisions.report(number, evaluation)

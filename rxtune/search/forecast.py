@@ -55,7 +55,9 @@ class Forecast:
     disk: DiskNeed
     trials: int
     at_a_time: int
-    """Trials that this machine holds at a time by default."""
+    """Trials that the machine, or the cluster, holds at a time."""
+    place: str = "this machine"
+    """What holds them."""
     notes: tuple[str, ...]
     """What to doubt about the settings."""
 
@@ -87,12 +89,14 @@ def check_ground(
     ground: Ground,
     *,
     on_data: Callable[[Ground, DataSummary, tuple[UnknownShare, ...]], None],
+    measure_workload: Callable[[Workload], Forecast] | None = None,
 ) -> Checked:
     """Validate data and encoder of a study, and forecast its cost; trains nothing.
 
     Args:
         ground: From `examine`.
         on_data: Called when the data is checked: encoder and timing take longer.
+        measure_workload: What makes the forecast; by default `measure`, on this machine.
 
     Raises:
         StudyError: the study cannot be searched as it is.
@@ -104,7 +108,8 @@ def check_ground(
     unknown = unknown_shares(ground.task, load_tokenizer(ground.encoder_folder))
     on_data(ground, data, unknown)
     workload = prepare(ground.study, ground.task, ground.dev_languages, ground.encoder_folder)
-    return Checked(ground=ground, data=data, unknown=unknown, forecast=measure(workload))
+    forecast = (measure_workload or measure)(workload)
+    return Checked(ground=ground, data=data, unknown=unknown, forecast=forecast)
 
 
 def measure(workload: Workload) -> Forecast:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from rxtune.config import Configuration, Constant, Space
-from rxtune.search.distributions import params_of, to_distribution
-
-LEARNT_FROM = 400
-"""Most trials that a sampler sees: its cost grows with them, and its advice hardly improves."""
-_BEST = 100
+from rxtune.search.distributions import to_distribution
 
 Params = dict[str, Any]
+_SOME_TIME = datetime(2000, 1, 1)  # no sampler asks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +24,8 @@ class Lesson:
     """One trial as a sampler is to see it."""
 
     configuration: Configuration
+    params: Mapping[str, Any]
+    """Values of its active parameters; empty where it lies outside of the space."""
     kind: str
     """`running`, `finished`, `stopped` or `failed`."""
     values: tuple[float, ...] = ()
@@ -35,6 +36,11 @@ class Lesson:
     """Whether this search ran it, and not an earlier one."""
     memory: Mapping[str, Any] | None = None
     """What the sampler itself wrote down beside the trial when it proposed it."""
+
+    @property
+    def says_how_good(self) -> bool:
+        """Whether it tells what its configuration is worth."""
+        return self.kind in ("finished", "stopped")
 
 
 def build_history(
@@ -57,19 +63,15 @@ def build_history(
         directions=["minimize" if low else "maximize" for low in minimised],
         sampler=optuna.samplers.RandomSampler(),
     )
-    lessons = _bounded(lessons, minimised)
-    worst = _worst([x.values for x in lessons if x.kind == "finished"], minimised)
-    blunt = flat or len(minimised) > 1
-    for lesson in lessons:
-        trial = _as_trial(space, lesson, worst, minimised, flat=flat, blunt=blunt)
-        if trial is not None:
-            study.add_trial(trial)
+    seen = _Seen(
+        space=space,
+        minimised=minimised,
+        worst=_worst([x.values for x in lessons if x.kind == "finished"], minimised),
+        distributions=distributions_of(space, space.parameters),
+        flat=flat,
+    )
+    study.add_trials(trial for lesson in lessons if (trial := seen.trial(lesson)))
     return study
-
-
-def known(lessons: Sequence[Lesson]) -> int:
-    """Return how many lessons say how good a configuration is."""
-    return sum(lesson.kind in ("finished", "stopped") for lesson in lessons)
 
 
 def distributions_of(space: Space, names: Mapping[str, Any]) -> dict[str, BaseDistribution]:
@@ -86,33 +88,63 @@ def flat_params(space: Space, active: Mapping[str, Any]) -> Params:
     }
 
 
-def _as_trial(
-    space: Space,
-    lesson: Lesson,
-    worst: tuple[float, ...] | None,
-    minimised: Sequence[bool],
-    *,
-    flat: bool,
-    blunt: bool,
-) -> FrozenTrial | None:
-    active = params_of(space, lesson.configuration)
-    if active is None:
-        return None
-    params = flat_params(space, active) if flat else dict(active)
-    what: dict[str, Any] = {"params": params, "distributions": distributions_of(space, params)}
-    if lesson.memory:
-        what["system_attrs"] = dict(lesson.memory)
-    if lesson.kind == "running":
-        return create_trial(state=TrialState.RUNNING, **what)
-    if lesson.kind == "finished":
-        return create_trial(values=list(lesson.values), **what)
-    if lesson.kind == "stopped" and not blunt:
-        reached = {lesson.step: lesson.values[0]}
-        return create_trial(state=TrialState.PRUNED, intermediate_values=reached, **what)
-    if worst is None:  # nothing to be as bad as yet
-        return None
-    values = worst if lesson.kind == "failed" else _worst([worst, lesson.values], minimised)
-    return create_trial(values=list(values or worst), **what)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """Lessons as a sampler is to see them."""
+
+    space: Space
+    minimised: Sequence[bool]
+    worst: tuple[float, ...] | None
+    """The worst value of every objective; None: nothing has finished."""
+    distributions: Mapping[str, BaseDistribution]
+    flat: bool
+
+    def trial(self, lesson: Lesson) -> FrozenTrial | None:
+        """Return a lesson as a trial, or None if it teaches nothing."""
+        if not lesson.params:
+            return None
+        params = flat_params(self.space, lesson.params) if self.flat else dict(lesson.params)
+        blunt = self.flat or len(self.minimised) > 1
+        if lesson.kind == "running":
+            return self._built(lesson, params, TrialState.RUNNING)
+        if lesson.kind == "finished":
+            return self._built(lesson, params, TrialState.COMPLETE, lesson.values)
+        if lesson.kind == "stopped" and not blunt:
+            return self._built(lesson, params, TrialState.PRUNED)
+        if self.worst is None:  # nothing to be as bad as yet
+            return None
+        values = [self.worst, *([] if lesson.kind == "failed" else [lesson.values])]
+        return self._built(lesson, params, TrialState.COMPLETE, _worst(values, self.minimised))
+
+    def _built(
+        self,
+        lesson: Lesson,
+        params: Params,
+        state: TrialState,
+        values: Sequence[float] | None = None,
+    ) -> FrozenTrial:
+        reached = {lesson.step: lesson.values[0]} if state == TrialState.PRUNED else {}
+        return _ReadOnly(
+            number=-1,  # Optuna gives it one
+            trial_id=-1,
+            state=state,
+            value=None,
+            values=values,
+            datetime_start=_SOME_TIME,
+            datetime_complete=_SOME_TIME if state.is_finished() else None,
+            params=params,
+            distributions={name: self.distributions[name] for name in params},
+            user_attrs={},
+            system_attrs=dict(lesson.memory or {}),
+            intermediate_values=reached,
+        )
+
+
+class _ReadOnly(FrozenTrial):
+    """A trial whose copies share its values: a study in memory copies all that it is given."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FrozenTrial:
+        return copy.copy(self)
 
 
 def _worst(
@@ -125,14 +157,3 @@ def _worst(
     return tuple(
         max(some) if low else min(some) for some, low in zip(columns, minimised, strict=True)
     )
-
-
-def _bounded(lessons: Sequence[Lesson], minimised: Sequence[bool]) -> list[Lesson]:
-    """Return the best and the latest of many lessons, in their order."""
-    if len(lessons) <= LEARNT_FROM:
-        return list(lessons)
-    sign = -1.0 if minimised[0] else 1.0
-    finished = [i for i, lesson in enumerate(lessons) if lesson.kind == "finished"]
-    best = sorted(finished, key=lambda i: (-sign * lessons[i].values[0], i))[:_BEST]
-    latest = range(len(lessons) - (LEARNT_FROM - _BEST), len(lessons))
-    return [lessons[i] for i in sorted({*best, *latest})]

@@ -70,9 +70,11 @@ class JournalFile(BaseJournalBackend):
     def _load(self) -> None:
         content = _read(self._descriptor)
         scan = _scan(content, self.path)
-        self._lines = scan.lines
-        self._committed = len(scan.lines)
+        self._loaded: list[Log] | None = scan.logs  # until Optuna has read them
+        self._committed = len(scan.logs)
         self._size = scan.size
+        self._lines: list[bytes] = []  # of the open group, or of the last one
+        self._first = self._committed  # number of the first of them
         if not content and not self._read_only:
             _sync_folder(self.path.parent, self._sync)
         torn = len(content) - scan.size
@@ -81,7 +83,7 @@ class JournalFile(BaseJournalBackend):
             self._sync(self._descriptor)
             self.recovered = (
                 f"{self.path}: the last write was cut off by a crash; removed {torn} bytes after "
-                f"line {len(scan.lines)}, the end of the last complete decision"
+                f"line {len(scan.logs)}, the end of the last complete decision"
             )
 
     @property
@@ -108,11 +110,12 @@ class JournalFile(BaseJournalBackend):
             assert self._owner is None, "a journal group is open already"
             self._check_usable()
             self._owner = threading.get_ident()
+            self._lines, self._first = [], self._committed
             try:
                 yield
                 self._commit()
             finally:
-                del self._lines[self._committed :]
+                del self._lines[self._committed - self._first :]
                 self._owner = None
 
     def append_logs(self, logs: list[Log]) -> None:
@@ -124,21 +127,31 @@ class JournalFile(BaseJournalBackend):
         assert self._owner == threading.get_ident(), "another thread has a journal group open"
         self._check_usable()
         for log in logs:
-            line = json.dumps({**log, "seq": len(self._lines)}, separators=(",", ":"))
+            number = self._first + len(self._lines)
+            line = json.dumps({**log, "seq": number}, separators=(",", ":"))
             self._lines.append(line.encode() + b"\n")
 
     def read_logs(self, log_number_from: int) -> list[Log]:
         """Return the lines from that number on, those of the open group included."""
         self._check_usable()
-        return [json.loads(line) for line in self._lines[log_number_from:]]
+        if log_number_from >= self._first:
+            return [json.loads(line) for line in self._lines[log_number_from - self._first :]]
+        # A storage reads everything once, when it is made; what it has read is its own to keep.
+        early, self._loaded = self._loaded or self._read_again(), None
+        fresh = self._lines[self._committed - self._first :]
+        return [*early[log_number_from:], *map(json.loads, fresh)]
+
+    def _read_again(self) -> list[Log]:
+        """Return all that is committed from the file."""
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        return _scan(_read(self._descriptor)[: self._size], self.path).logs
 
     def _commit(self) -> None:
-        if len(self._lines) == self._committed:
+        if not self._lines:
             return
         self._lines[-1] = self._lines[-1][:-2] + b',"commit":true}\n'
-        new = [_sealed(line) for line in self._lines[self._committed :]]
-        self._lines[self._committed :] = new
-        data = b"".join(new)
+        self._lines = [_sealed(line) for line in self._lines]
+        data = b"".join(self._lines)
         if os.fstat(self._descriptor).st_size != self._size:
             self._broken = (
                 f"{self.path} was changed by another program while rxtune held it; "
@@ -146,7 +159,7 @@ class JournalFile(BaseJournalBackend):
             )
             self._check_usable()
         self._write(data)
-        self._committed = len(self._lines)
+        self._committed += len(self._lines)
         self._size += len(data)
 
     def _write(self, data: bytes) -> None:
@@ -189,8 +202,8 @@ class JournalFile(BaseJournalBackend):
 
 
 class _Scan(NamedTuple):
-    lines: list[bytes]
-    """Lines up to the last commit."""
+    logs: list[Log]
+    """What the lines up to the last commit say."""
     size: int
     """Their length in bytes."""
 
@@ -202,11 +215,13 @@ def _scan(content: bytes, path: Path) -> _Scan:
         StudyError: A complete line is not the one that belongs there.
     """
     complete = content.split(b"\n")[:-1]
+    logs: list[Log] = []
     committed = offset = size = groups = 0
     is_sealed = False
     for index, line in enumerate(complete):
         offset += len(line) + 1
         log = _parse(line)
+        logs.append(log)
         if fault := _fault(log, index) or _broken_seal(line, must=is_sealed):
             advice = _advice(path, committed, groups)
             raise StudyError(
@@ -215,7 +230,7 @@ def _scan(content: bytes, path: Path) -> _Scan:
         is_sealed = is_sealed or "crc" in log
         if log.get("commit") is True:
             committed, size, groups = index + 1, offset, groups + 1
-    return _Scan([line + b"\n" for line in complete[:committed]], size)
+    return _Scan(logs[:committed], size)
 
 
 def _advice(path: Path, committed: int, groups: int) -> str:

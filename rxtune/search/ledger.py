@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -123,6 +123,8 @@ class Ledger:
             sampler=optuna.samplers.RandomSampler(),  # proposes nothing: `ask` brings its own
             pruner=build_pruner(self.study.stopping),
         )
+        self._trials = self.optuna.get_trials(deepcopy=False)
+        self._running = {t.number for t in self._trials if not t.state.is_finished()}
 
     def _study_attributes(self) -> dict[str, Any]:
         try:
@@ -152,9 +154,21 @@ class Ledger:
         """Return what the search was created with under this name, or None."""
         return self._study_attributes().get(name)
 
-    def trials(self) -> list[FrozenTrial]:
+    def add(self, trial: FrozenTrial) -> int:
+        """Begin a trial and return its number."""
+        number = len(self._trials)
+        self.optuna.add_trial(trial)
+        self._trials.append(self.trial(number))
+        self._running.add(number)
+        return number
+
+    def trials(self) -> Sequence[FrozenTrial]:
         """Return all trials by number: Optuna's own records, not copies, so read only."""
-        return self.optuna.get_trials(deepcopy=False)
+        for number in tuple(self._running):  # the others change no more
+            trial = self._trials[number] = self.trial(number)
+            if trial.state.is_finished():
+                self._running.discard(number)
+        return self._trials
 
     def trial(self, number: int) -> FrozenTrial:
         """Return one trial: Optuna's own record, so read only."""

@@ -77,11 +77,21 @@ class ModelStore:
         return bool(files.get_file_info(last_written).type == fs.FileType.File)
 
     def forget(self, number: int) -> None:
-        """Delete what an ended trial left in the storage."""
+        """Delete what an ended trial left in the storage.
+
+        In a storage elsewhere a model that is kept stays: the run's folder may be lost with its
+        machine.
+        """
         files, root = self._opened
+        folder = f"{root}/{_name(number)}"
         # A worker that was cut off may still write: what it leaves, the next resume deletes.
         with suppress(OSError):
-            storage.delete_folder(files, f"{root}/{_name(number)}")
+            if not (self._is_elsewhere and number in self.kept and self.has_model(number)):
+                storage.delete_folder(files, folder)
+                return
+            for info in files.get_file_info(fs.FileSelector(folder, allow_not_found=True)):
+                if info.base_name != "model":
+                    storage.delete_folder(files, info.path)
 
     def adopt(self, old: int, new: int) -> None:
         """Hand what an interrupted trial has left to the one that goes on with it.
@@ -105,12 +115,12 @@ class ModelStore:
         for info in files.get_file_info(fs.FileSelector(root, allow_not_found=True)):
             found = _TRIAL.fullmatch(info.base_name)
             if found and int(found[1]) not in unfinished:
-                storage.delete_folder(files, info.path)
+                self.forget(int(found[1]))
 
     def tidy(self) -> None:
         """Delete the run's folder in a storage elsewhere, if no trial has left anything in it."""
         files, root = self._opened
-        if self.best.parent not in Path(root).parents:
+        if self._is_elsewhere:
             with suppress(OSError):  # no result is lost for an empty folder
                 storage.delete_if_empty(files, root)
 
@@ -175,7 +185,7 @@ class ModelStore:
             str(target), "a model", storage.bytes_below(files, source)
         ):
             self._others.mkdir(exist_ok=True)
-            if isinstance(files, fs.LocalFileSystem):
+            if not self._is_elsewhere:
                 _complete(Path(source), number, tokenizer_folder)
                 if _renamed(Path(source), target):
                     return
@@ -200,10 +210,22 @@ class ModelStore:
         for path in self._ours():
             if path.name not in stays:
                 _discard(path)
+                self._forget_copy(path.name)
         for name in ("best.new", "best.old"):
             shutil.rmtree(self.best.with_name(name), ignore_errors=True)
         with suppress(OSError):  # not there, or not empty
             self._others.rmdir()
+
+    def _forget_copy(self, name: str) -> None:
+        """Delete the model of a trial that is not kept any more from a storage elsewhere."""
+        if _TRIAL.fullmatch(name) and self._is_elsewhere:
+            files, root = self._opened
+            with suppress(OSError):
+                storage.delete_folder(files, f"{root}/{name}/model")
+
+    @property
+    def _is_elsewhere(self) -> bool:
+        return self.best.parent not in Path(self._opened[1]).parents
 
     def _ours(self) -> list[Path]:
         found = self._others.iterdir() if self._others.is_dir() else ()

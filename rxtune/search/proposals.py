@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,8 @@ from rxtune.config import Configuration, Constant, Space, Study
 from rxtune.config.canonical import canonical
 from rxtune.search.cube import everything, grid, sobol_point
 from rxtune.search.distributions import params_of, suggest, to_distribution
-from rxtune.search.history import Lesson, build_history, distributions_of, known
+from rxtune.search.history import build_history, distributions_of
+from rxtune.search.lessons import NOTHING, Experience
 from rxtune.search.samplers import FLAT, build_sampler
 
 ATTEMPTS = 16
@@ -52,31 +54,48 @@ def as_proposal(
     )
 
 
-def propose(study: Study, number: int, lessons: Sequence[Lesson]) -> Proposal | None:
+def propose(study: Study, number: int, experience: Experience) -> Proposal | None:
     """Return what trial `number` is to try, or None when every point of the space was tried.
 
-    A function of its arguments alone. What is effectively equal to a lesson's configuration is
-    not proposed again, whatever became of it: all trials of a search share one seed.
+    A function of its arguments alone. What is effectively equal to a configuration that was tried
+    is not proposed again, whatever became of it: all trials of a search share one seed.
 
     Args:
-        study: Space, sampler, seed and objectives.
+        study: Space, sampler (other than a grid), seed and objectives.
         number: Of the trial, which decides the seed.
-        lessons: All trials so far, and what an earlier search has taught.
+        experience: What all trials so far, and earlier searches, have taught.
     """
-    tried = {canonical(lesson.configuration) for lesson in lessons if lesson.is_own}
-    for found in _candidates(study, number, lessons):
-        if canonical(found.configuration) not in tried:
+    for found in _candidates(study, number, experience):
+        if canonical(found.configuration) not in experience.tried:
             return found
     return None
 
 
-def _candidates(study: Study, number: int, lessons: Sequence[Lesson]) -> Iterator[Proposal]:
+class Grid:
+    """The points of a grid in their random order; it is written out once and then walked along."""
+
+    def __init__(self, study: Study) -> None:
+        self._space = study.space
+        self._points = grid(study.space, study.search.grid_points, study.search.seed)
+        self._passed = 0
+
+    def next(self, tried: AbstractSet[Configuration]) -> Proposal | None:
+        """Return the first point that was not tried, or None.
+
+        Args:
+            tried: In canonical form; what was in it at an earlier call still is.
+        """
+        while self._passed < len(self._points):
+            point = self._points[self._passed]
+            if canonical(point) not in tried:
+                return as_proposal(self._space, point)
+            self._passed += 1
+        return None
+
+
+def _candidates(study: Study, number: int, experience: Experience) -> Iterator[Proposal]:
     """Yield proposals until one is new; the last resort is all that the space holds."""
     space, settings = study.space, study.search
-    if settings.sampler == "grid":
-        for point in grid(space, settings.grid_points, settings.seed):
-            yield as_proposal(space, point)
-        return
     if settings.sampler == "qmc":
         # A point that was tried already moves on by whole lengths of the search, so that no later
         # trial is due there.
@@ -85,24 +104,25 @@ def _candidates(study: Study, number: int, lessons: Sequence[Lesson]) -> Iterato
             yield as_proposal(space, sobol_point(space, settings.seed, place))
     else:
         for attempt in range(ATTEMPTS):
-            yield _sampled(study, number, attempt, lessons)
+            yield _sampled(study, number, attempt, experience)
     left = everything(space, settings.seed + number)
     if left is None:  # a continuous space has always more, and chance finds it
         for attempt in range(ATTEMPTS, _MOST_ATTEMPTS):
-            yield _sampled(study, number, attempt, ())
+            yield _sampled(study, number, attempt, NOTHING)
     for point in left or ():
         yield as_proposal(space, point)
 
 
-def _sampled(study: Study, number: int, attempt: int, lessons: Sequence[Lesson]) -> Proposal:
+def _sampled(study: Study, number: int, attempt: int, experience: Experience) -> Proposal:
     """Let a fresh sampler choose, given what it may learn from."""
     flat = study.search.sampler in FLAT
     minimised = [name == "compute" for name in study.select.objective]
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study it makes
+    if optuna.logging.get_verbosity() != optuna.logging.ERROR:  # to set it takes a millisecond
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study it makes
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        history = build_history(study.space, lessons, minimised, flat=flat)
-        history.sampler = build_sampler(study.search, number, attempt, known(lessons))
+        history = build_history(study.space, experience.lessons, minimised, flat=flat)
+        history.sampler = build_sampler(study.search, number, attempt, experience.known)
         trial = history.ask()
         choose = _choose_flat if flat else _choose
         configuration = choose(trial, study.space)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from optuna.trial import FrozenTrial
@@ -10,10 +11,8 @@ from optuna.trial import TrialState as OptunaState
 
 from rxtune.config import Configuration, Study
 from rxtune.config.canonical import canonical
-from rxtune.search.history import Lesson, known
-from rxtune.search.lessons import is_memory, lesson_of
-from rxtune.search.proposals import Proposal, as_proposal, propose
-from rxtune.search.trial_attributes import is_interrupted
+from rxtune.search.lessons import Experience, Lessons, is_memory
+from rxtune.search.proposals import Grid, Proposal, as_proposal, propose
 from rxtune.search.warm_start import WarmStart
 
 
@@ -21,57 +20,61 @@ class Proposer:
     """Proposes trials of one search; what it keeps is read from the journal and only read faster.
 
     Args:
+        study: What is searched and how; in nothing that matters here does it ever change.
         warm_start: What the journal keeps of earlier searches, or None.
     """
 
-    def __init__(self, warm_start: Sequence[Mapping[str, Any]] | None) -> None:
-        self._warm_start = None if warm_start is None else WarmStart.from_json(warm_start)
-        self._lessons: dict[int, Lesson] = {}
+    def __init__(self, study: Study, warm_start: Sequence[Mapping[str, Any]] | None) -> None:
+        self._study = study
+        self._warm_start = (
+            None if warm_start is None else WarmStart.from_json(warm_start, study.space)
+        )
+        self._lessons = Lessons(minimised=study.select.objective[0] == "compute")
 
-    def next(
-        self, study: Study, trials: Sequence[FrozenTrial]
-    ) -> tuple[Proposal, dict[str, Any]] | None:
+    def next(self, trials: Sequence[FrozenTrial]) -> tuple[Proposal, dict[str, Any]] | None:
         """Return the next proposal and what marks its trial, or None if nothing is left to try."""
         begun = {trial.user_attrs.get("start_point") for trial in trials}
-        for index, point in enumerate(self.start_points(study)):
+        for index, point in enumerate(self.start_points()):
             if index not in begun:
                 marks = {"start_point": index} | ({"baseline": True} if index == 0 else {})
-                return as_proposal(study.space, point), marks
-        proposal = propose(study, len(trials), self._taught(trials))
+                return as_proposal(self._study.space, point), marks
+        experience = self._experience(trials)
+        if self._study.search.sampler == "grid":
+            proposal = self._grid.next(experience.tried)
+        else:
+            proposal = propose(self._study, len(trials), experience)
         return None if proposal is None else (proposal, {})
 
-    def start_points(self, study: Study) -> list[Configuration]:
+    @cached_property
+    def _grid(self) -> Grid:
+        return Grid(self._study)
+
+    def start_points(self) -> list[Configuration]:
         """Return the baseline, what earlier searches found best, and the study's own points.
 
         Typical points of methods that earlier searches have settled are left out.
         """
-        baseline, *own = study.start_points()
+        baseline, *own = self._study.start_points()
         earlier = self._warm_start.start_points if self._warm_start else []
         settled = {point.method for point in earlier}
-        named = len(study.search.points)
+        named = len(self._study.search.points)
         rest = [p for place, p in enumerate(own) if place < named or p.method not in settled]
         distinct: dict[Configuration, Configuration] = {}
         for point in (baseline, *earlier, *rest):
             distinct.setdefault(canonical(point), point)
         return list(distinct.values())
 
-    def _taught(self, trials: Sequence[FrozenTrial]) -> list[Lesson]:
+    def _experience(self, trials: Sequence[FrozenTrial]) -> Experience:
         """Return what all trials so far, and those of earlier searches, have to teach.
 
         Those of earlier searches say nothing once there are own scores but no baseline to add
         their gains to.
         """
-        own = [self._lesson(trial) for trial in trials if not is_interrupted(trial)]
+        self._lessons.learn(trials)
         baseline = _baseline_values(trials)
-        if self._warm_start is None or (baseline is None and known(own)):
-            return own  # without the baseline gains cannot be compared with own scores
-        return [*self._warm_start.lessons(baseline), *own]
-
-    def _lesson(self, trial: FrozenTrial) -> Lesson:
-        lesson = self._lessons.get(trial.number) or lesson_of(trial)
-        if trial.state.is_finished():
-            self._lessons[trial.number] = lesson
-        return lesson
+        if self._warm_start is None or (baseline is None and self._lessons.known):
+            return self._lessons.experience()
+        return self._lessons.experience(self._warm_start.lessons(baseline))
 
 
 def again(lost: FrozenTrial) -> Proposal:

@@ -62,7 +62,7 @@ class RunFolder:
         Raises:
             StudyError: the name leaves the folder, is taken, or `root` cannot be written.
         """
-        folder = cls._named(root, name)
+        folder = cls.named(root, name)
         if folder.has_begun:
             raise StudyError(
                 f"--name: {folder.path} holds a search already; continue it with"
@@ -79,14 +79,19 @@ class RunFolder:
         Raises:
             StudyError: there is no such run.
         """
-        folder = cls._named(root, name)
+        folder = cls.named(root, name)
         if not folder.journal.exists():
             folder.require_free()  # another driver may be about to make it
             raise StudyError(_no_such_run(root, name))
         return folder
 
     @classmethod
-    def _named(cls, root: Path, name: str) -> Self:
+    def named(cls, root: Path, name: str) -> Self:
+        """Return the folder that a run has, or would have.
+
+        Raises:
+            StudyError: the name leaves the folder.
+        """
         if not _NAME.fullmatch(name):
             raise StudyError(
                 f"--name: must be letters, digits, '.', '_' and '-', beginning with a letter or"
@@ -125,7 +130,7 @@ class RunFolder:
                 pid_file(self.journal).unlink(missing_ok=True)
                 if made and not self.has_begun:  # refused at the last moment
                     self.study.unlink(missing_ok=True)
-                    self._places.unlink(missing_ok=True)
+                    self.where.unlink(missing_ok=True)
                 with suppress(OSError):  # not empty: the search has begun
                     for path in made:
                         path.rmdir()
@@ -146,6 +151,11 @@ class RunFolder:
     def study(self) -> Path:
         """The resolved study, for people; it can be given back to `rxtune search`."""
         return self.path / "study.yaml"
+
+    @property
+    def where(self) -> Path:
+        """Where the run keeps the rest: what `places` reads."""
+        return self.path / "places.json"
 
     @property
     def confirmation(self) -> Path:
@@ -181,7 +191,7 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self.study.write_text(study_yaml, encoding="utf-8")
-            self._places.write_text(json.dumps(asdict(places), indent=2) + "\n", encoding="utf-8")
+            self.where.write_text(json.dumps(asdict(places), indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise _not_writable(self.path, error) from error
 
@@ -192,10 +202,10 @@ class RunFolder:
             StudyError: the file that says so is missing or damaged.
         """
         try:
-            return RunPlaces(**json.loads(self._places.read_text(encoding="utf-8")))
+            return RunPlaces(**json.loads(self.where.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise StudyError(
-                f"{self._places}: must say where the run keeps its results, but cannot be read"
+                f"{self.where}: must say where the run keeps its results, but cannot be read"
                 f" ({error}); restore the file from a backup or start a new search"
             ) from error
 
@@ -205,10 +215,6 @@ class RunFolder:
             return self.places().search_id
         except StudyError:
             return None
-
-    @property
-    def _places(self) -> Path:
-        return self.path / "places.json"
 
 
 def storage_of(place: str, name: str) -> str:

@@ -9,11 +9,20 @@ from rxtune.track import Tracker, git_commit, versions
 
 if TYPE_CHECKING:
     from rxtune.search.views import Conclusion, SearchView
+    from rxtune.search.warm_start import WarmStart
     from rxtune.search.workload import Workload
 
 
-def describe_start(tracker: Tracker, view: SearchView, workload: Workload) -> None:
+def describe_start(
+    tracker: Tracker, view: SearchView, workload: Workload, warm_start: WarmStart | None
+) -> None:
     """Write parameters, versions and the study to the parent run.
+
+    Args:
+        tracker: Of the search.
+        view: Of the search.
+        workload: What its trials share.
+        warm_start: What a new search has learnt from earlier ones; a resumed one has told it.
 
     Raises:
         TrackingError: MLflow refuses or does not answer.
@@ -42,7 +51,9 @@ def describe_start(tracker: Tracker, view: SearchView, workload: Workload) -> No
     commit = git_commit(Path.cwd())
     if commit:
         tags["mlflow.source.git.commit"] = commit
-    tracker.start(params, tags, study.to_yaml(), _description(view))
+    if warm_start is not None:
+        tags["warm_start"] = str(warm_start)
+    tracker.start(params, tags, study.to_yaml(), _description(view, warm_start))
 
 
 def describe_end(tracker: Tracker, state: str, conclusion: Conclusion) -> None:
@@ -56,11 +67,12 @@ def describe_end(tracker: Tracker, state: str, conclusion: Conclusion) -> None:
     )
 
 
-def _description(view: SearchView) -> str:
+def _description(view: SearchView, warm_start: WarmStart | None) -> str:
+    learnt = "" if warm_start is None else f" Warm start: {warm_start}."
     return (
         f"**rxtune search `{view.name}`**: {view.study.search.trials} trials of robust fine-tuning"
         f" of `{view.encoder}` on `{view.task.name}`, chosen by {_chosen_by(view)}."
-        " It is running; the result will stand here."
+        f"{learnt} It is running; the result will stand here."
     )
 
 

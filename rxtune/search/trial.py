@@ -18,6 +18,7 @@ from rxtune.config import Configuration
 from rxtune.data import Split
 from rxtune.errors import DiskFullError, DivergedError, TrialOutOfMemoryError
 from rxtune.results import Evaluation, Failure, ZeroShot
+from rxtune.search.cluster import keep_to_share
 from rxtune.search.disk import TrialDisk
 from rxtune.search.replicates import replicate_seed
 from rxtune.search.workload import Workload
@@ -43,6 +44,8 @@ def run_trial(config: dict[str, Any], workload: Workload) -> None:
         workload: from the object store; read only.
     """
     from ray import tune
+
+    import rxtune.search.preload  # noqa: F401 - has happened, unless others have started Ray
 
     disk = TrialDisk(config["folder"])
 
@@ -144,6 +147,7 @@ def _train(
     from rxtune.train import fine_tune, telling_out_of_memory
 
     torch.set_num_threads(config["threads"])
+    keep_to_share(config["device"])
     settings = workload.settings(
         Configuration.from_json(config["configuration"]), config["device"]
     )

@@ -18,35 +18,13 @@ _STATES = {
     TrialState.PRUNED: results.TrialState.STOPPED,
     TrialState.FAIL: results.TrialState.FAILED,
 }
-_RESERVED = frozenset(
-    {
-        "configuration",
-        "baseline",
-        "start_point",
-        "retry_of",
-        "zero_shot",
-        "reason",
-        "failure",
-        "losses",
-    }
-)
 _EVALUATION = "evaluation_"
 _REPLICATE = "replicate_"
-
-
-def is_reserved(key: str) -> bool:
-    """Return whether the search itself writes this attribute."""
-    return key in _RESERVED or key.startswith((_EVALUATION, _REPLICATE))
 
 
 def is_interrupted(trial: FrozenTrial) -> bool:
     """Return whether the trial was lost through no fault of its own."""
     return trial.user_attrs.get("failure") == Failure.INTERRUPTED
-
-
-def is_counted(trial: FrozenTrial) -> bool:
-    """Return whether the trial uses up one of those asked for."""
-    return not is_interrupted(trial)
 
 
 def retry_attributes(lost: FrozenTrial) -> dict[str, Any]:
@@ -110,13 +88,6 @@ def changed(trial: FrozenTrial, attributes: Mapping[str, Any]) -> dict[str, Any]
         for key, value in attributes.items()
         if key not in trial.user_attrs or _text(trial.user_attrs[key]) != _text(value)
     }
-
-
-def news_of(trial: FrozenTrial, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a caller's attributes the trial does not carry yet."""
-    taken = [key for key in attributes if is_reserved(key)]
-    assert not taken, f"the search itself writes {', '.join(taken)}"
-    return changed(trial, attributes)
 
 
 def earlier_answer(trial: FrozenTrial, evaluation: int) -> bool:

@@ -1,4 +1,4 @@
-"""The search: everything is checked, then started, then Ray Tune's loop runs to its end."""
+"""The tuner: Ray Tune's loop runs to its end, and MLflow, journal and disk hear of it."""
 
 from __future__ import annotations
 
@@ -6,105 +6,41 @@ import logging
 import signal
 import threading
 import time
-import uuid
 import warnings
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from rxtune.config import Study
 from rxtune.errors import AllTrialsFailedError
 from rxtune.results import Failure, TrialState
 from rxtune.search.budgets import Limits
-from rxtune.search.cluster import (
-    Capacity,
-    measure_capacity,
-    ray_running,
-    require_shared_storage,
-)
+from rxtune.search.cluster import Capacity, in_started_processes
 from rxtune.search.decisions import SearchStudy
 from rxtune.search.director import Director
 from rxtune.search.disk import disk_need
+from rxtune.search.mirror import Mirror
 from rxtune.search.models import ModelStore
 from rxtune.search.plan import Plan
-from rxtune.search.run_folder import RunPlaces, storage_of
+from rxtune.search.run_folder import RunPlaces
+from rxtune.search.start import Ready, storage_elsewhere
 from rxtune.search.tracking import describe_end, describe_start
 from rxtune.search.views import Conclude, EndedBy, SearchResult, SearchView, Watch
-from rxtune.search.workload import Workload, prepare
-from rxtune.storage import local_bytes_below, require_writable
-from rxtune.track import Tracker, resolve_uri
-from rxtune.track.store import connect
+from rxtune.search.workload import Workload
+from rxtune.storage import local_bytes_below, without_secrets
+from rxtune.track import Tracker
 
 
-def run_search(plan: Plan, *, watch: Watch, conclude: Conclude) -> SearchResult:
-    """Run or resume a search and return its result.
-
-    Args:
-        plan: from `make_plan`; its folder is held.
-        watch: entered when the first trial starts and left after the last one.
-        conclude: what MLflow shows of the whole search.
+def tune(plan: Plan, ready: Ready, watch: Watch, conclude: Conclude) -> SearchResult:
+    """Run a search to its end and return its result.
 
     Raises:
-        StudyError: the journal is damaged or in use, or the run was begun with other places.
-        DataError: malformed data.
-        ModelError: the encoder does not load.
-        ClusterError: Ray, the resources or the storage are not there.
-        TrackingError: MLflow cannot be reached.
+        TrackingError: MLflow refuses or does not answer.
         AllTrialsFailedError: no trial gave a result.
     """
-    with ExitStack() as stack:
-        decisions = None
-        if plan.options.resume:
-            decisions = stack.enter_context(_reopen(plan))
-            plan = replace(plan, study=decisions.study)
-        places = plan.folder.places() if decisions else _new_places(plan)
-        require_writable(places.storage)
-        with _everything_ready(plan, places) as (workload, capacity):
-            return _run(plan, places, decisions, workload, capacity, watch, conclude)
-
-
-def _reopen(plan: Plan) -> SearchStudy:
-    plan.folder.places().require_same(plan.options)
-    decisions = SearchStudy.open(plan.folder.journal)
-    # What is asked for first: a crash before the journal's line then loses nothing of it.
-    _rewrite(plan.folder.study, plan.study.to_yaml())
-    decisions.extend(plan.study.search)
-    return decisions
-
-
-def _rewrite(path: Path, text: str) -> None:
-    fresh = path.with_suffix(".new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
-
-
-@contextmanager
-def _everything_ready(plan: Plan, places: RunPlaces) -> Iterator[tuple[Workload, Capacity]]:
-    """Start Ray while the data is read and MLflow's store made: each of them takes seconds."""
-    with ThreadPoolExecutor(2) as pool, ExitStack() as stack:
-        loading = pool.submit(
-            prepare, plan.study, plan.task, plan.dev_languages, plan.encoder_folder
-        )
-        store = pool.submit(connect, places.tracking_uri, plan.options.experiment)
-        stack.enter_context(ray_running(plan.options))
-        capacity = measure_capacity(plan.options)
-        require_shared_storage(plan.options, capacity)
-        store.result()
-        yield loading.result(), capacity
-
-
-def _run(
-    plan: Plan,
-    places: RunPlaces,
-    decisions: SearchStudy | None,
-    workload: Workload,
-    capacity: Capacity,
-    watch: Watch,
-    conclude: Conclude,
-) -> SearchResult:
+    places, decisions, capacity = ready.places, ready.decisions, ready.capacity
+    workload = ready.workload
     models = ModelStore(places.storage, plan.folder.best, plan.study.search.keep)
     if decisions is None:  # before MLflow has a run: a start killed in between finds it again
         plan.folder.create(plan.study.to_yaml(), places)
@@ -129,8 +65,10 @@ def _run(
             elapsed=lambda: time.monotonic() - view.began,
             shares_device=_shares_device(capacity),
         )
-        describe_start(tracker, view, workload)
+        mirror = stack.enter_context(_mirrored(plan, places, director))
+        describe_start(tracker, view, workload, plan.warm_start)
         director.make_up()
+        stack.enter_context(in_started_processes(plan.options))
         with _telling_of_errors(tracker), _listening_to_signals(director), watch(view):
             _tune(director, workload, capacity, models)
             director.end_running()  # in here, so that who watches sees what was cut off
@@ -141,7 +79,7 @@ def _run(
         describe_end(tracker, _state(director, result), replace(conclusion, tags=tags))
         _require_a_result(director, result)
         tracker.close()
-        return replace(result, problems=tuple(tracker.problems))
+        return replace(result, problems=(*tracker.problems, *mirror()))
 
 
 @contextmanager
@@ -156,6 +94,29 @@ def _tracking(plan: Plan, places: RunPlaces) -> Iterator[Tracker]:
         yield tracker
     finally:
         tracker.close()
+
+
+@contextmanager
+def _mirrored(
+    plan: Plan, places: RunPlaces, director: Director
+) -> Iterator[Callable[[], tuple[str, ...]]]:
+    """Copy the journal to a storage elsewhere; lend what ends that and returns its problem."""
+    if storage_elsewhere(plan) is None:
+        yield lambda: ()
+        return
+    mirror = Mirror(plan.folder, places.storage, on_takeover=director.taken_over)
+
+    def close() -> tuple[str, ...]:
+        mirror.close()
+        if mirror.problem is None:
+            return ()
+        place = without_secrets(places.storage)
+        return (f"the copy of the journal in {place} is behind ({mirror.problem})",)
+
+    try:
+        yield close
+    finally:
+        close()
 
 
 @contextmanager
@@ -195,18 +156,6 @@ def _ended_by(director: Director, view: SearchView) -> EndedBy:
     if director.ending is not None:
         return director.ending.by
     return "trials" if director.exhausted is None else "space"
-
-
-def _new_places(plan: Plan) -> RunPlaces:
-    storage = plan.options.storage
-    return RunPlaces(
-        search_id=plan.folder.left_id() or f"{plan.options.name}-{uuid.uuid4().hex[:12]}",
-        tracking_uri=resolve_uri(plan.options.tracking_uri),
-        storage=storage_of(storage, plan.options.name)
-        if storage
-        else str(plan.folder.checkpoints),
-        inputs=plan.inputs,
-    )
 
 
 def _view(

@@ -7,32 +7,43 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial
 
-from rxtune.results import Evaluation, Replicate, TrialRecord, TrialState
+from rxtune.config import SearchSettings
+from rxtune.results import Evaluation, TrialRecord, TrialState
 from rxtune.search.ledger import Ledger
 from rxtune.search.replicates import is_contender
 from rxtune.search.rungs import pareto_stop_reason, stop_reason
-from rxtune.search.trial_attributes import evaluations_of, has_evaluation, replicates_of
+from rxtune.search.trial_attributes import has_evaluation
 
 _ENOUGH_FAILURES = 4
 
 
-def reason_to_stop(ledger: Ledger, trial: FrozenTrial, evaluation: Evaluation) -> str | None:
+def reason_to_stop(
+    ledger: Ledger, records: Sequence[TrialRecord], trial: FrozenTrial, evaluation: Evaluation
+) -> str | None:
     """Enter an evaluation that the journal holds into the rungs, and return why it is the last.
 
     None: the trial goes on. The baseline always does, and so does a trial at its last evaluation,
     or at one that an interrupted trial had passed with which this one goes on.
+
+    Args:
+        ledger: The search.
+        records: All of its trials as they are now.
+        trial: The one that was evaluated.
+        evaluation: Its newest.
     """
-    reason = _asked_of_the_rungs(ledger, trial.number, evaluation)
+    reason = _asked_of_the_rungs(ledger, records, trial.number, evaluation)
     is_last = evaluation.number >= ledger.study.stopping.evaluations
     is_safe = "baseline" in trial.user_attrs or _has_passed(ledger, trial, evaluation.number)
     return None if is_last or is_safe else reason
 
 
-def _asked_of_the_rungs(ledger: Ledger, number: int, evaluation: Evaluation) -> str | None:
+def _asked_of_the_rungs(
+    ledger: Ledger, records: Sequence[TrialRecord], number: int, evaluation: Evaluation
+) -> str | None:
     """Return what the rule says; every trial must ask, as the others are compared with it."""
     stopping, select = ledger.study.stopping, ledger.study.select
     if select.is_multiple:  # Optuna has no rungs for several objectives
-        reached = {t.number: list(evaluations_of(t).values()) for t in _trainings(ledger)}
+        reached = {record.number: record.evaluations for record in _trainings(records)}
         return pareto_stop_reason(stopping, select.objective, number, reached)
     running = ledger.handle(number)
     running.report(evaluation.value, step=evaluation.number)
@@ -50,24 +61,26 @@ def _has_passed(ledger: Ledger, trial: FrozenTrial, evaluation: int) -> bool:
     return False
 
 
-def gets_another_seed(ledger: Ledger, trial: FrozenTrial, done: Sequence[Replicate]) -> bool:
-    """Return whether a trial with results on these seeds is trained on one more.
+def gets_another_seed(
+    search: SearchSettings, records: Sequence[TrialRecord], trial: TrialRecord
+) -> bool:
+    """Return whether a trial with results on some seeds is trained on one more.
 
     Only a contender is; the baseline always, as all others are measured against it.
     """
-    if len(done) >= ledger.study.search.replicates:
+    done = len(trial.replicates)
+    if done >= search.replicates:
         return False
-    if "baseline" in trial.user_attrs:
+    if trial.is_baseline:
         return True
-    values = {t.number: replicates_of(t)[: len(done)] for t in _trainings(ledger)}
-    return is_contender(trial.number, {n: r for n, r in values.items() if len(r) == len(done)})
+    rivals = [record for record in _trainings(records) if len(record.replicates) >= done]
+    return is_contender(trial.number, {r.number: r.replicates[:done] for r in rivals})
 
 
-def _trainings(ledger: Ledger) -> list[FrozenTrial]:
+def _trainings(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     """Return all trials but those that another one goes on with: each training once."""
-    trials = ledger.trials()
-    lost = {trial.user_attrs.get("retry_of") for trial in trials}
-    return [trial for trial in trials if trial.number not in lost]
+    lost = {record.retry_of for record in records}
+    return [record for record in records if record.number not in lost]
 
 
 def why_hopeless(trials: Sequence[TrialRecord], start_points: int) -> str | None:

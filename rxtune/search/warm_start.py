@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from rxtune.config import Configuration, Study
+from rxtune.config import Configuration, Space, Study
 from rxtune.errors import StudyError
 from rxtune.results import TrialRecord, TrialState
 from rxtune.search.distributions import params_of
@@ -27,12 +27,27 @@ class Earlier:
     dropped: int
     """How many of its trials lie outside of the new space."""
 
+    def __str__(self) -> str:
+        """Return how much of the earlier search is taken over."""
+        taken = len(self.gains)
+        if not self.dropped:
+            return f"{taken} trial{'s' * (taken != 1)} of {self.run}"
+        lie = "lies" if self.dropped == 1 else "lie"
+        return (
+            f"{taken} of the {taken + self.dropped} trials of {self.run}"
+            f" ({self.dropped} {lie} outside of this space)"
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarmStart:
     """What earlier searches teach, as it is kept in the new journal."""
 
     earlier: tuple[Earlier, ...]
+
+    def __str__(self) -> str:
+        """Return how much of every earlier search is taken over, in one line."""
+        return "; ".join(map(str, self.earlier))
 
     @property
     def start_points(self) -> list[Configuration]:
@@ -77,24 +92,26 @@ class WarmStart:
         ]
 
     @classmethod
-    def from_json(cls, record: Sequence[Mapping[str, Any]]) -> Self:
-        """Return the warm start that `to_json` wrote."""
+    def from_json(cls, record: Sequence[Mapping[str, Any]], space: Space) -> Self:
+        """Return the warm start that `to_json` wrote, for a search of this space."""
         return cls(
             earlier=tuple(
                 Earlier(
                     run=one["run"],
                     best=one["best"] and Configuration.from_json(one["best"]),
                     dropped=one["dropped"],
-                    gains=tuple(_lesson(gain) for gain in one["gains"]),
+                    gains=tuple(_lesson(gain, space) for gain in one["gains"]),
                 )
                 for one in record
             )
         )
 
 
-def _lesson(gain: Mapping[str, Any]) -> Lesson:
+def _lesson(gain: Mapping[str, Any], space: Space) -> Lesson:
+    configuration = Configuration.from_json(gain["configuration"])
     return Lesson(
-        configuration=Configuration.from_json(gain["configuration"]),
+        configuration=configuration,
+        params=params_of(space, configuration) or {},
         kind=gain["kind"],
         values=tuple(gain["values"]),
         step=gain["step"],
@@ -121,19 +138,25 @@ def learn(run: str, study: Study, records: Sequence[TrialRecord], new: Study) ->
             f" it; let it finish with `rxtune search --name {run} --resume`"
         )
     usable = [r for r in records if r.state in _KINDS and r.evaluations]
-    inside = [r for r in usable if params_of(new.space, r.configuration) is not None]
-    finished = [r for r in inside if r.state is TrialState.FINISHED]
+    inside = {r.number: params_of(new.space, r.configuration) for r in usable}
+    finished = [r for r in usable if inside[r.number] and r.state is TrialState.FINISHED]
     best = max(finished, key=lambda r: (r.value or 0.0, -r.number), default=None)
     steps = new.stopping.evaluations / study.stopping.evaluations
     return Earlier(
         run=run,
         best=best.configuration if best else None,
-        gains=tuple(_gain(r, baseline, steps) for r in inside),
-        dropped=len(usable) - len(inside),
+        gains=tuple(
+            _gain(record, params, baseline, steps)
+            for record in usable
+            if (params := inside[record.number])
+        ),
+        dropped=sum(not params for params in inside.values()),
     )
 
 
-def _gain(record: TrialRecord, baseline: TrialRecord, steps: float) -> Lesson:
+def _gain(
+    record: TrialRecord, params: Mapping[str, Any], baseline: TrialRecord, steps: float
+) -> Lesson:
     values = _values(record)
     # A stopped trial stands beside the baseline at the same place, not at its end.
     at = {e.number: e.objectives or (e.value,) for e in baseline.evaluations}
@@ -142,6 +165,7 @@ def _gain(record: TrialRecord, baseline: TrialRecord, steps: float) -> Lesson:
     against = beside or _values(baseline)
     return Lesson(
         configuration=record.configuration,
+        params=params,
         kind=_KINDS[record.state],
         values=tuple(a - b for a, b in zip(values, against, strict=True)),
         step=max(1, round(record.evaluations[-1].number * steps)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from typing import Any
 
@@ -49,10 +50,25 @@ def test_the_best_model_comes_back_from_the_bucket(
     assert sorted(x.name for x in there.iterdir()) == sorted(x.name for x in here.iterdir())
 
 
-def test_nothing_is_left_in_the_bucket_nor_of_rays(
+def test_what_stays_in_the_bucket_is_what_another_machine_needs(
     workplace: Any, bucket: Any, remote: list[str]
 ) -> None:
-    assert bucket.keys("searches/remote") == []
+    best = json.loads((workplace.run_folder("remote").best / "rxtune.json").read_text())["trial"]
+    # Arrow leaves an empty object where a folder was.
+    left = [key for key in bucket.keys("searches/remote/") if not key.endswith("/")]
+    copy = [key for key in left if key.startswith("searches/remote/run/")]
+    assert [key.rpartition("/")[2] for key in copy] == [
+        "driver.json",
+        "journal.log",
+        "places.json",
+        "study.yaml",
+    ]
+    model = f"searches/remote/trial-{best:04d}/model/"
+    assert [key for key in left if key not in copy and not key.startswith(model)] == []
+    assert f"{model}model.safetensors" in left
+
+
+def test_nothing_of_rays_is_left(workplace: Any, remote: list[str]) -> None:
     folder = workplace.run_folder("remote").path
     assert sorted(path.name for path in folder.iterdir()) == [
         "best",

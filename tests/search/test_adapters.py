@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ray.exceptions import RayActorError
+from ray.exceptions import ActorUnavailableError, RayActorError
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
@@ -59,18 +61,36 @@ def director() -> Any:
     return FakeDirector()
 
 
-def trial(error: Exception | str = "The worker died.", status: str = "RUNNING") -> Any:
-    """Return Ray's trial; it keeps only the text of an error that is not an actor's."""
-    return SimpleNamespace(
-        trial_id="a",
-        config={"number": 3},
-        ERROR="ERROR",
-        PENDING="PENDING",
-        PAUSED="PAUSED",
-        status=status,
-        get_pickled_error=lambda: error if isinstance(error, Exception) else None,
-        get_error=lambda: str(error),
-    )
+@pytest.fixture
+def trial(tmp_path: Path) -> Callable[..., Any]:
+    """Return a function that makes a trial of Ray's, with the files that Ray writes of an error.
+
+    It pickles an actor's. Its own `get_error` looks elsewhere, where they come much later.
+    """
+
+    def make(error: Exception | str = "The worker died.", status: str = "RUNNING") -> Any:
+        pickled, text = tmp_path / "error.pkl", tmp_path / "error.txt"
+        text.write_text(f"Failure # 1 (occurred at 2026-11-26_05-10-58)\n{error}\n")
+        is_an_actors = isinstance(error, Exception)
+        if is_an_actors:
+            pickled.write_bytes(pickle.dumps(error))
+        return SimpleNamespace(
+            trial_id="a",
+            config={"number": 3},
+            ERROR="ERROR",
+            PENDING="PENDING",
+            PAUSED="PAUSED",
+            status=status,
+            pickled_error_file=str(pickled) if is_an_actors else None,
+            error_file=str(text) if error else None,
+            get_pickled_error=lambda: None,
+            get_error=lambda: None,
+            metric_analysis={"time_total_s": {"max": 1.0}},
+            metric_n_steps={"time_total_s": {}},
+            last_result={"message": "hello", "done": True},
+        )
+
+    return make
 
 
 def test_the_searcher_hands_out_the_directors_trials_until_there_are_none(director: Any) -> None:
@@ -83,7 +103,9 @@ def test_the_searcher_hands_out_the_directors_trials_until_there_are_none(direct
     assert searcher.suggest("any") == Searcher.FINISHED
 
 
-def test_the_scheduler_passes_reports_on_and_stops_what_must_stop(director: Any) -> None:
+def test_the_scheduler_passes_reports_on_and_stops_what_must_stop(
+    director: Any, trial: Any
+) -> None:
     scheduler = JournalScheduler(director)
     result = {"message": "hello"}
     running = trial()
@@ -93,16 +115,20 @@ def test_the_scheduler_passes_reports_on_and_stops_what_must_stop(director: Any)
     assert director.heard == [(3, "hello"), (3, "hello")]
 
 
-def test_an_error_while_hearing_stops_the_trial_and_is_answered_for(director: Any) -> None:
+def test_an_error_while_hearing_stops_the_trial_and_is_answered_for(
+    director: Any, trial: Any
+) -> None:
     scheduler, broken = JournalScheduler(director), {"message": "broken"}
     assert scheduler.on_trial_result(None, trial(), broken) == TrialScheduler.STOP
     assert isinstance(director.error, OSError)
 
 
-def test_what_ray_gives_up_is_told_once_and_what_is_done_as_well(director: Any) -> None:
+def test_what_ray_gives_up_is_told_once_and_what_is_done_as_well(
+    director: Any, trial: Any
+) -> None:
     scheduler = JournalScheduler(director)
     lost = trial()
-    controller = SimpleNamespace(get_trials=lambda: [lost])
+    controller = SimpleNamespace(get_live_trials=lambda: [lost])
     scheduler.choose_trial_to_run(controller)
     assert director.lost == []
     scheduler.on_trial_error(controller, lost)
@@ -113,14 +139,35 @@ def test_what_ray_gives_up_is_told_once_and_what_is_done_as_well(director: Any) 
     assert director.done == [3]
 
 
-def test_a_trial_that_ray_drops_without_a_word_is_told_of(director: Any) -> None:
+def test_of_an_ended_trial_ray_keeps_no_reports(director: Any, trial: Any) -> None:
+    ended = trial()
+    JournalScheduler(director).on_trial_complete(None, ended, {})
+    assert ended.metric_analysis == ended.metric_n_steps == {}
+    assert ended.last_result == {"done": True}
+
+
+def test_a_trial_that_ray_drops_without_a_word_is_told_of(director: Any, trial: Any) -> None:
     dropped = trial("Trainable runner reuse requires reset_config()", status="ERROR")
-    controller = SimpleNamespace(get_trials=lambda: [dropped])
+    controller = SimpleNamespace(get_live_trials=lambda: [dropped])
     scheduler = JournalScheduler(director)
     scheduler.choose_trial_to_run(controller)
     scheduler.choose_trial_to_run(controller)
     ((number, loss),) = director.lost
     assert (number, loss.failure) == (3, Failure.WORKER_LOST)
+
+
+def test_trials_wait_in_the_order_in_which_they_came(director: Any, trial: Any) -> None:
+    scheduler, controller = JournalScheduler(director), SimpleNamespace(get_live_trials=list)
+    assert scheduler.choose_trial_to_run(controller) is None
+    first, second = trial(status="PENDING"), trial(status="PENDING")
+    for one in (first, second):
+        scheduler.on_trial_add(controller, one)
+    assert scheduler.choose_trial_to_run(controller) is first
+    assert scheduler.choose_trial_to_run(controller) is first  # until it has a worker
+    first.status = "RUNNING"
+    assert scheduler.choose_trial_to_run(controller) is second
+    second.status = "RUNNING"
+    assert scheduler.choose_trial_to_run(controller) is None
 
 
 DIED = (
@@ -131,24 +178,29 @@ DIED = (
     " memory usage, (2) ray stop --force was called"
 )
 NODE_DIED = (
-    "The actor died unexpectedly before finishing this task.\n"
-    "The actor died because its node has died. Node Id: 5\n"
-    "\tthe actor's node was terminated unexpectedly: health check failed"
+    "The actor died unexpectedly before finishing this task.\n\tclass_name: A\n"
+    "The actor died because its node has died. Node Id: 3b72\n\tthe actor's node was terminated"
+    " unexpectedly: health check failed due to missing too many heartbeats"
 )
 PREEMPTED = RayActorError(error_msg="The actor died.\nthe node is drained", preempted=True)
+UNREACHABLE = ActorUnavailableError(
+    "The actor is temporarily unavailable: RpcError: RPC error: Socket closed rpc_code: 14",
+    b"sixteen bytes id",
+)
 
 
 @pytest.mark.parametrize(
     ("error", "failure", "end"),
     [
         (RayActorError(error_msg=DIED), Failure.WORKER_LOST, "error code 2. End of file."),
-        (RayActorError(error_msg=NODE_DIED), Failure.NODE_LOST, "health check failed"),
+        (RayActorError(error_msg=NODE_DIED), Failure.NODE_LOST, "missing too many heartbeats"),
         (PREEMPTED, Failure.NODE_LOST, "the node is drained"),
+        (UNREACHABLE, Failure.NODE_LOST, "may not have been executed on the actor."),
         ("Killed due to the node running low on memory.", Failure.OUT_OF_MEMORY, "memory."),
         ("", Failure.WORKER_LOST, "no reason given"),
     ],
 )  # fmt: skip
-def test_rays_words_tell_what_was_lost(error: Any, failure: Failure, end: str) -> None:
+def test_rays_words_tell_what_was_lost(trial: Any, error: Any, failure: Failure, end: str) -> None:
     loss = loss_of(trial(error))
     assert loss.failure is failure
     assert loss.reason.startswith(f"{failure.value}: ")

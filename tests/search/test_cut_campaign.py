@@ -17,7 +17,7 @@ from rxtune.search.journal import JournalFile
 
 TRIALS = 20
 INTERRUPTED = {2, 7}
-RANDOM_CUTS = 150
+RANDOM_CUTS = 200
 WORKERS = 3
 
 
@@ -62,13 +62,13 @@ def evaluate(trial: TrialRecord, number: int) -> Evaluation:
 def steps_of(search: SearchStudy, trial: TrialRecord) -> Iterator[None]:
     """Run a trial from its first evaluation, with a pause after every decision."""
     number = trial.number
-    search.describe(number, absolute={"learning_rate": 2e-5}, run_id=f"run-{number}")
+    search.describe(number, {"learning_rate": 2e-5})
     yield
     for evaluation in range(1, 7):
         if number in INTERRUPTED and evaluation == 2:
             search.fail(number, "interrupted", Failure.INTERRUPTED)
             return
-        if search.report(number, evaluate(trial, evaluation), checkpoint=f"{number}-{evaluation}"):
+        if search.report(number, evaluate(trial, evaluation)):
             return
         yield
     accuracy = {"eng": 0.9, "qaa": 0.5}

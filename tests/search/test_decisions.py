@@ -290,8 +290,8 @@ def test_every_decision_is_one_group_of_the_journal(search: SearchStudy, path: P
 
     for _ in range(2):
         number = ask(search).number
-        counted(search.describe(number, absolute={"sigma": 0.1}, run_id="a"))
-        counted([search.report(number, evaluation(n, 0.9), checkpoint=n) for n in (1, 2)])
+        counted(search.describe(number, {"sigma": 0.1}))
+        counted([search.report(number, evaluation(n, 0.9)) for n in (1, 2)])
         counted(search.finish(number, RESULT))
     third = ask(search).number
     counted(search.report(third, evaluation(1, 0.1)))
@@ -359,9 +359,9 @@ def test_a_decision_that_breaks_off_leaves_neither_file_nor_memory_changed(
     with monkeypatch.context() as patch:
         patch.setattr(SearchStudy, "_judge", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            search.report(number, evaluation(1, 0.5), checkpoint="a")
+            search.report(number, evaluation(1, 0.5))
     assert path.read_bytes() == before
-    assert search.attributes(number) == {}
+    assert search.record(number).evaluations == ()
     assert not search.report(number, evaluation(1, 0.5))
     assert search.record(number).value == 0.5
 
@@ -409,8 +409,8 @@ def test_reports_of_several_threads_are_all_kept(path: Path) -> None:
 def test_records_come_back_from_the_journal_as_they_were(search: SearchStudy, path: Path) -> None:
     began = time.time()
     number = ask(search).number
-    search.describe(number, absolute={"learning_rate": 2e-5}, run_id="r1")
-    search.report(number, evaluation(1, 0.5), checkpoint="c1")
+    search.describe(number, {"learning_rate": 2e-5})
+    search.report(number, evaluation(1, 0.5))
     search.finish(number, RESULT)
     run(search, [0.9] * 6)
     run(search, [0.1] * 6)
@@ -421,8 +421,6 @@ def test_records_come_back_from_the_journal_as_they_were(search: SearchStudy, pa
         assert again.records() == before
         assert again.running() == [running]
         assert again.study == search.study
-        assert again.attributes(number)["run_id"] == "r1"
-        assert again.attributes(number)["checkpoint"] == "c1"
         assert again.record(number).absolute == {"learning_rate": 2e-5}
         assert again.record(number).zero_shot == RESULT
     assert before[0].started is not None
@@ -432,18 +430,12 @@ def test_records_come_back_from_the_journal_as_they_were(search: SearchStudy, pa
 
 def test_describing_again_writes_only_what_changed(search: SearchStudy, path: Path) -> None:
     number = ask(search).number
-    search.describe(number, unit=math.nan, languages=("qaa", "qab"))
+    search.describe(number, {"sigma": math.nan, "radius": 0.5})
     before = commits(path)
-    search.describe(number, unit=math.nan, languages=["qaa", "qab"])
+    search.describe(number, {"radius": 0.5, "sigma": math.nan})
     assert commits(path) == before
-    search.describe(number, unit=1.5)
-    assert search.attributes(number) == {"unit": 1.5, "languages": ["qaa", "qab"]}
-
-
-@pytest.mark.parametrize("key", ["reason", "evaluation_3"])
-def test_what_the_search_writes_itself_cannot_be_described(search: SearchStudy, key: str) -> None:
-    with pytest.raises(AssertionError, match=f"the search itself writes {key}"):
-        search.describe(ask(search).number, **{key: 1})
+    search.describe(number, {"sigma": 1.5})
+    assert search.record(number).absolute == {"sigma": 1.5}
 
 
 def test_the_best_trial_has_the_highest_last_value_and_is_the_earliest_of_equals(

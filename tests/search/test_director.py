@@ -566,6 +566,48 @@ def test_a_plateau_starts_nothing_new_and_lets_the_rest_finish(limited: Any) -> 
     assert director.ending.by == "plateau"
 
 
+def test_a_trial_that_time_cuts_off_after_a_plateau_is_told_of_the_time(
+    limited: Any, clock: Clock
+) -> None:
+    director, decisions = limited(plateau=1, time_budget="90s")
+    run(director, 0.5, 0.5)
+    running = start(director)
+    run(director, 0.5, 0.5)
+    assert director.next_trial() is None
+    assert director.ending.by == "plateau"
+    clock.now = 90.0
+    director.end_running()
+    assert decisions.record(running).reason == "ended: the time budget of 1m30s is used up"
+    assert director.ending.by == "time_budget"
+
+
+def test_a_compute_budget_cuts_off_what_a_plateau_lets_finish(limited: Any) -> None:
+    director, decisions = limited(plateau=1, compute_budget=70)
+    run(director, 0.5, 0.5)
+    running = start(director)
+    run(director, 0.5, 0.5)
+    assert director.next_trial() is None
+    assert director.ending.by == "plateau"
+    assert director.hear(running, evaluation(1, 0.5)) is True
+    assert decisions.record(running).reason == "ended: the compute budget of 70 is used up"
+
+
+def test_a_plateau_that_was_noticed_stands_even_if_a_trial_that_ran_leaves_it(
+    limited: Any,
+) -> None:
+    director, decisions = limited(plateau=1)
+    run(director, 0.5, 0.5)
+    running = start(director)
+    run(director, 0.5, 0.5)
+    assert director.next_trial() is None
+    for position in (1, 2):
+        director.hear(running, evaluation(position, 0.9))
+    director.hear(running, FINISHED)
+    assert decisions.record(running).state is TrialState.FINISHED
+    assert director.next_trial() is None
+    assert director.ending.by == "plateau"
+
+
 def test_an_interrupt_is_told_as_such_even_if_the_time_is_up(limited: Any, clock: Clock) -> None:
     director, decisions = limited(time_budget="1s")
     number = start(director)
@@ -658,3 +700,34 @@ def test_a_used_up_compute_budget_starts_no_further_seed(
         assert record.value == pytest.approx(0.7)
         assert director.ending is not None
         assert director.ending.by == "compute_budget"
+
+
+def test_a_resume_settles_a_trial_whose_next_seed_its_used_up_budget_does_not_pay_for(
+    limited: Any, spy: Spy
+) -> None:
+    director, decisions = limited(replicates=3, compute_budget=30)
+    number = start(director)
+    for position, cost in ((1, 10.0), (2, 20.0)):
+        assert not director.hear(number, evaluation(position, 0.6, cost=cost))
+    assert not director.hear(number, finished(1, 0.6))  # the baseline goes on
+    decisions.close()  # killed in its second seed
+    director, decisions = limited(replicates=3, compute_budget=20)
+    spy.told.clear()
+    assert director.next_trial() is None
+    record = decisions.record(number)
+    assert (record.state, len(record.replicates), record.value) == (TrialState.FINISHED, 1, 0.6)
+    assert spy.told == [("retain", [number]), ("trial_ended", number), ("forget", number)]
+    assert not director.may_hand_out
+
+
+def test_a_resume_goes_on_with_the_seed_at_which_a_trial_was_lost(limited: Any) -> None:
+    director, decisions = limited(replicates=3)
+    number = start(director)
+    for position in (1, 2):
+        director.hear(number, evaluation(position, 0.6))
+    assert not director.hear(number, finished(1, 0.6))
+    decisions.close()
+    director, decisions = limited(replicates=3)
+    trial = director.next_trial()
+    assert (trial["number"], trial["replicates_done"]) == (number, 1)
+    assert decisions.record(number).state is TrialState.RUNNING

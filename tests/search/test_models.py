@@ -112,7 +112,9 @@ def test_as_many_as_asked_for_stay_each_whole(
     for number, ranking in enumerate([[0], [0, 1], [2, 0, 1], [2, 0, 3, 1], [2, 0, 3, 1, 4]]):
         finish(store, number, ranking, tiny_encoder)
     assert contents(store) == {"best": 2, "models/trial-0000": 0, "models/trial-0003": 3}
-    assert left_in(place) == []
+    # Those that are kept stay in the storage as well: this machine may be lost.
+    kept = ("trial-0000/model", "trial-0002/model", "trial-0003/model")
+    assert {name.rpartition("/")[0] for name in left_in(place)} == set(kept)
     whole = {path.name for path in store.best.iterdir()}
     assert {MARKER, WORDS} <= whole
     for number in (0, 3):

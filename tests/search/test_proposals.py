@@ -30,9 +30,11 @@ from rxtune.config import (
     Uniform,
 )
 from rxtune.config.canonical import canonical
+from rxtune.search import proposals
 from rxtune.search.distributions import params_of, to_distribution
-from rxtune.search.history import LEARNT_FROM, Lesson, build_history
-from rxtune.search.proposals import Proposal, as_proposal, propose
+from rxtune.search.history import Lesson, build_history
+from rxtune.search.lessons import Lessons
+from rxtune.search.proposals import Grid, Proposal, as_proposal
 
 DOMAINS = [
     Choice(("a", "b")),
@@ -85,9 +87,17 @@ def study_of(*parameters: Parameter, select: Any = None, **search: Any) -> Study
     return Study.model_validate(given if select is None else {**given, "select": select})
 
 
+def propose(study: Study, number: int, lessons: list[Lesson]) -> Proposal | None:
+    experience = Lessons.of(lessons).experience()
+    if study.search.sampler == "grid":
+        return Grid(study).next(experience.tried)
+    return proposals.propose(study, number, experience)
+
+
 def lesson(proposal: Proposal, *values: float, kind: str = "finished") -> Lesson:
     return Lesson(
         configuration=proposal.configuration,
+        params=proposal.params,
         kind=kind,
         values=values,
         step=2,
@@ -169,11 +179,21 @@ def test_nothing_is_proposed_twice_and_a_finite_space_is_used_up(sampler: str) -
     assert len({canonical(some.configuration) for some in lessons}) == len(lessons)
 
 
+def test_a_grid_walked_along_proposes_what_a_new_one_does() -> None:
+    study = study_of(sampler="grid", grid_points=1)
+    grid, tried = Grid(study), set[Configuration]()
+    for _ in range(40):
+        proposal = grid.next(tried)
+        assert proposal == grid.next(tried) == Grid(study).next(tried)
+        assert proposal is not None
+        tried.add(canonical(proposal.configuration))
+
+
 def test_an_earlier_searchs_configuration_may_be_run_again() -> None:
     study = study_of(Parameter("method", Choice(("standard",))))
-    ran = Lesson(configuration=Configuration(), kind="finished", values=(0.5,), is_own=False)
-    assert propose(study, 0, [ran]) is not None
-    assert propose(study, 0, [replace(ran, is_own=True)]) is None
+    ran = lesson(as_proposal(study.space, Configuration()), 0.5)
+    assert propose(study, 0, [replace(ran, is_own=False)]) is not None
+    assert propose(study, 0, [ran]) is None
 
 
 @pytest.mark.parametrize(("sampler", "trials"), [("tpe", 40), ("gp", 24), ("nsga2", 90)])
@@ -242,25 +262,6 @@ def test_running_trials_keep_the_sampler_from_the_same_place() -> None:
     beside = propose(study, 9, [*ended, lesson(first, kind="running")])
     assert beside is not None
     assert beside.configuration != first.configuration
-
-
-def test_thousands_of_trials_cost_no_more_than_hundreds() -> None:
-    study = study_of()
-    lessons = [lesson(as_proposal(EVERYTHING, p), 0.1) for p in EVERYTHING.start_points()] * 700
-    history = build_history(EVERYTHING, lessons, [False], flat=False)
-    assert len(lessons) > 5000
-    assert len(history.trials) == LEARNT_FROM
-    assert propose(study, len(lessons), lessons) is not None
-
-
-def test_of_many_trials_the_best_and_the_latest_are_learnt_from() -> None:
-    points = [as_proposal(EVERYTHING, p) for p in EVERYTHING.start_points()]
-    lessons = [
-        lesson(points[n % len(points)], value) for n, value in enumerate([0.9, *[0.1] * 999])
-    ]
-    values = [t.values[0] for t in build_history(EVERYTHING, lessons, [False], flat=False).trials]
-    assert values[0] == 0.9
-    assert values.count(0.1) == LEARNT_FROM - 1
 
 
 @given(st.sampled_from(EVERYTHING.start_points()))

@@ -23,7 +23,7 @@ STOPPERS = {
 OBJECTIVES = {"one objective": ["mean"], "a front": ["mean", "worst", "compute"]}
 
 
-def build_study(stopping: Any, objective: list[str]) -> Study:
+def build_study(stopping: Any, objective: list[str], **search: Any) -> Study:
     parameters = [
         Parameter("method", Choice(("standard", "rs_rp"))),
         Parameter("sigma", LogUniform(0.1, 3.0)),
@@ -32,7 +32,7 @@ def build_study(stopping: Any, objective: list[str]) -> Study:
     return Study.model_validate(
         {
             "space": Space({parameter.name: parameter for parameter in parameters}),
-            "search": {"trials": TRIALS, "sampler": "random"},
+            "search": {"trials": TRIALS, "sampler": "random", **search},
             "stopping": stopping,
             "select": {"objective": objective},
         }
@@ -104,3 +104,31 @@ def test_a_search_with_workers_in_any_order_stops_the_same_trials_after_a_cut(
         with SearchStudy.open(path, sync=lambda _: None) as search:
             run(search)
             assert ends(search) == expected, f"cut at byte {cut}"
+
+
+@pytest.mark.parametrize(("sampler", "trials"), [("gp", 8), ("nsga2", 16), ("grid", 14)])
+def test_every_other_sampler_proposes_the_same_after_a_cut(
+    sampler: str, trials: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal.log"
+    study = build_study("asha", ["mean"], sampler=sampler, trials=trials, startup_trials=5)
+
+    def run_alone(search: SearchStudy) -> None:
+        """Run one trial at a time: with several, a proposal depends on how far the others are."""
+        while trial := next(iter(search.running()), None) or search.ask():
+            for number in range(len(trial.evaluations) + 1, 7):
+                if search.report(trial.number, evaluation(number, trial.number, 1)):
+                    break
+            else:
+                search.finish(trial.number, RESULT)
+
+    with SearchStudy.create(path, study, sync=lambda _: None) as search:
+        run_alone(search)
+        expected = ends(search)
+    assert len(expected) == trials
+    journal = path.read_bytes()
+    path.write_bytes(journal[: int(0.8 * len(journal))])  # past what is drawn at random
+    with SearchStudy.open(path, sync=lambda _: None) as search:
+        assert len(search.records()) < trials
+        run_alone(search)
+        assert ends(search) == expected

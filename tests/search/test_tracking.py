@@ -9,6 +9,7 @@ import pytest
 
 from rxtune.config import load_study
 from rxtune.search.tracking import describe_start
+from rxtune.search.warm_start import Earlier, WarmStart
 
 SPACE = (
     "space: {method: {choice: [standard, rs_rp]}, sigma: {choice: [0.5], when: {method: rs_rp}}}\n"
@@ -27,7 +28,7 @@ def told(tmp_path: Any) -> Any:
     """Return a function that starts a search of a study with these overrides."""
     (tmp_path / "space.yaml").write_text(SPACE)
 
-    def start(**overrides: Any) -> Told:
+    def start(warm_start: Any = None, **overrides: Any) -> Told:
         study = load_study(
             tmp_path / "space.yaml", {k.replace("__", "."): v for k, v in overrides.items()}
         )
@@ -41,7 +42,7 @@ def told(tmp_path: Any) -> Any:
         )
         workload = SimpleNamespace(unit=1.0, learning_rate=1e-3, epochs=3.0, batch_size=32)
         tracker = Told()
-        describe_start(tracker, view, workload)  # type: ignore[arg-type]
+        describe_start(tracker, view, workload, warm_start)  # type: ignore[arg-type]
         return tracker
 
     return start
@@ -64,6 +65,14 @@ def test_the_page_says_by_what_trials_are_chosen(
     told: Any, overrides: dict[str, Any], words: str
 ) -> None:
     assert words in told(**overrides).description
+
+
+def test_the_page_says_what_was_learnt_from_earlier_searches(told: Any) -> None:
+    learnt = WarmStart(earlier=(Earlier(run="first", best=None, gains=(), dropped=2),))
+    page = told(warm_start=learnt)
+    assert f"Warm start: {learnt}. It is running" in page.description
+    assert page.tags["warm_start"] == str(learnt)
+    assert "warm_start" not in told().tags
 
 
 def test_how_the_search_goes_about_it_is_among_its_parameters(told: Any) -> None:

@@ -288,6 +288,20 @@ def test_memory_is_given_back_before_a_trial_and_before_it_is_told_of(
     assert len(messages) == 1
 
 
+def test_a_share_of_a_gpu_that_cannot_be_had_is_a_failure_of_the_trial(
+    messages: list[dict[str, Any]],
+    config: dict[str, Any],
+    workload: Workload,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A mock of a GPU that its neighbours have filled before CUDA is up in this process.
+    full = RuntimeError("CUDA error: out of memory")
+    monkeypatch.setattr(trial, "keep_to_share", failing_with(full))
+    run_trial(config, workload)
+    (message,) = messages
+    assert message["failure"] is Failure.OUT_OF_MEMORY
+
+
 def test_any_other_error_is_a_report_with_its_traceback(
     messages: list[dict[str, Any]],
     config: dict[str, Any],

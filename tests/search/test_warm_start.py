@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from rxtune.errors import StudyError
 from rxtune.results import Failure, TrialRecord, TrialState
 from rxtune.search.decisions import SearchStudy
 from rxtune.search.history import Lesson
+from rxtune.search.lessons import Experience
 from rxtune.search.proposals import Proposal, propose
 from rxtune.search.warm_start import Earlier, WarmStart, learn
 from tests.search.test_decisions import RESULT, build_study, evaluation, run
@@ -68,6 +70,15 @@ def test_what_lies_outside_of_the_new_space_is_dropped_with_a_count(search: Sear
     assert max(lesson.configuration.sigma for lesson in one.gains) <= limit
     assert one.best is not None
     assert one.best.sigma <= limit
+
+
+def test_it_says_how_many_trials_were_taken_and_how_many_not(search: SearchStudy) -> None:
+    (whole,) = taught(search, search.study).earlier
+    assert str(whole) == "8 trials of first"
+    limit = sorted(record.configuration.sigma for record in search.records())[-2]
+    (part,) = taught(search, study_with(0.01, limit)).earlier
+    assert str(part) == "7 of the 8 trials of first (1 lies outside of this space)"
+    assert str(WarmStart(earlier=(whole, part))) == f"{whole}; {part}"
 
 
 def test_the_new_search_starts_with_the_best_of_the_earlier_one(
@@ -200,11 +211,11 @@ def test_a_stopped_trial_is_measured_against_the_baseline_at_the_same_place(
 def test_without_a_baseline_gains_do_not_stand_beside_scores(
     search: SearchStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[list[Lesson]] = []
+    seen: list[Sequence[Lesson]] = []
 
-    def note(study: Study, number: int, lessons: list[Lesson]) -> Proposal | None:
-        seen.append(lessons)
-        return propose(study, number, lessons)
+    def note(study: Study, number: int, experience: Experience) -> Proposal | None:
+        seen.append(experience.lessons)
+        return propose(study, number, experience)
 
     monkeypatch.setattr("rxtune.search.proposer.propose", note)
     warm = taught(search, search.study)
