@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rxtune.errors import ClusterError
+from rxtune.search.autoscaler import await_node, is_autoscaled
 from rxtune.search.options import SearchOptions
 
 QUIET = {
@@ -151,10 +152,12 @@ def measure_capacity(options: SearchOptions) -> Capacity:
     Raises:
         ClusterError: a trial asks for more than any node has or could ever have.
     """
-    import ray
-
-    alive = (node for node in ray.nodes() if node["Alive"])  # type: ignore[no-untyped-call]
-    nodes = [node["Resources"] for node in alive]
+    nodes = _nodes()
+    wish = {"CPU": options.cpus_per_trial, "GPU": options.gpus_per_trial or 0.0}
+    is_fixed = options.address is None or not is_autoscaled()
+    if not is_fixed and not any(_fitting(node, *wish.values()) for node in nodes):
+        await_node(wish, _nodes)
+        nodes = _nodes()
     grown = _largest_after_growth()
     n_gpus = max(_most(nodes, "GPU"), grown.get("GPU", 0.0))
     gpus = options.gpus_per_trial
@@ -195,6 +198,14 @@ def keep_to_share(device: str) -> None:
     worker: Any = ray.get_runtime_context()
     assigned = worker.get_assigned_resources()
     limit_memory(device, float(assigned.get("GPU", 1.0)))
+
+
+def _nodes() -> list[dict[str, float]]:
+    """Return what the nodes that are up have."""
+    import ray
+
+    alive = (node for node in ray.nodes() if node["Alive"])  # type: ignore[no-untyped-call]
+    return [node["Resources"] for node in alive]
 
 
 def _largest_after_growth() -> dict[str, float]:
