@@ -30,7 +30,7 @@ test: $(INSTALLED_TEST)  ## run the tests, a small search and the linters
 	@$(MAKE) --no-print-directory smoke
 	@$(MAKE) --no-print-directory lint
 
-test-cluster: $(INSTALLED_TEST)  ## run `ray up` and a search on hosts made of namespaces; needs Linux and root
+test-cluster: $(INSTALLED_TEST)  ## run `ray up` on hosts made of namespaces, and a Slurm job; needs Linux and root
 	@"$(BIN)/python" -m pytest -m cluster
 
 smoke: $(INSTALLED_TEST)  ## run a small search through the command line, in a temporary folder

@@ -17,7 +17,7 @@ import pytest
 
 from tests.cluster.files import REPOSITORY
 
-pytestmark = pytest.mark.slow_end_to_end
+pytestmark = pytest.mark.cluster  # a Ray with the usual ports, which another one would disturb
 
 SRUN = """#!/bin/bash
 while [[ $1 == -* ]]; do shift; done
