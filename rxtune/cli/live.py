@@ -19,7 +19,7 @@ from rich.text import Text
 from rxtune.cli.console import output
 from rxtune.cli.wording import duration, failed_text, has_ended, is_cut_off, percent
 from rxtune.results import Failure, TrialRecord, TrialState
-from rxtune.search.budgets import compute_text, spent
+from rxtune.search.budgets import spent
 
 if TYPE_CHECKING:
     from rxtune.search.views import SearchView
@@ -230,7 +230,7 @@ def _times(view: SearchView, records: list[TrialRecord]) -> list[str]:
     parts = [f"{duration(gone)}{whole} gone"]
     if (budget := search.compute_budget) is not None:
         used = spent(view.limits, budget.unit, records)
-        parts.append(f"{100 * used / budget.amount:.0f} % of compute {compute_text(budget)}")
+        parts.append(f"{100 * used / budget.amount:.0f} % of compute {budget}")
     return parts
 
 

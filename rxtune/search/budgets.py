@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rxtune.config.budget import Compute, write_duration
+from rxtune.config.budget import write_duration
 from rxtune.config.search_settings import SearchSettings
 from rxtune.config.select import Objective
 from rxtune.results import TrialRecord, TrialState, continued
@@ -55,7 +55,7 @@ def reason_to_end(limits: Limits, records: Sequence[TrialRecord], elapsed: float
         return Ending("time_budget", f"time budget of {write_duration(_seconds(limits))}")
     budget = limits.search.compute_budget
     if budget is not None and spent(limits, budget.unit, records) >= budget.amount:
-        return Ending("compute_budget", f"compute budget of {compute_text(budget)}")
+        return Ending("compute_budget", f"compute budget of {budget}")
     if has_plateau(limits, records):
         length = limits.search.plateau
         return Ending("plateau", f"plateau of {length} trial{'' if length == 1 else 's'}")
@@ -107,11 +107,6 @@ def spent(
             hours = last.seconds / _HOUR * limits.devices
             total += seeds * (hours if unit == "hours" else last.forward_equivalents)
     return total
-
-
-def compute_text(budget: Compute) -> str:
-    """Return an amount of computation as people write it: `40h`, `3e9`."""
-    return str(budget).replace("e+0", "e").replace("e+", "e")
 
 
 def has_plateau(limits: Limits, records: Iterable[TrialRecord]) -> bool:

@@ -14,7 +14,6 @@ from rxtune.config import Configuration, SearchSettings
 from rxtune.results import Evaluation, Failure, Replicate, TrialRecord, TrialState, ZeroShot
 from rxtune.search.budgets import (
     Limits,
-    compute_text,
     has_plateau,
     is_cut,
     reason_to_end,
@@ -131,7 +130,7 @@ def test_the_reason_names_the_budget_as_it_was_given() -> None:
 def test_an_amount_of_compute_is_written_as_people_write_it(amount: Any, text: str) -> None:
     budget = SearchSettings(compute_budget=amount).compute_budget
     assert budget is not None
-    assert compute_text(budget) == text
+    assert str(budget) == text
     assert SearchSettings(compute_budget=text).compute_budget == budget
 
 
