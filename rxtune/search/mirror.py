@@ -14,6 +14,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from rxtune import storage
+from rxtune.errors import StudyError
 from rxtune.search.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -137,6 +138,27 @@ def bring_back(folder: RunFolder, place: str) -> bool:
         fresh.write_bytes(storage.read_whole(files, f"{root}/{name}"))
         fresh.replace(folder.path / name)
     return True
+
+
+def require_unused(name: str, place: str) -> None:
+    """Refuse a place in a storage that holds another search's copy: its files would be lost.
+
+    Args:
+        name: Of the run that is to begin there.
+        place: The run's place in the storage.
+
+    Raises:
+        StudyError: There is a copy.
+    """
+    from pyarrow import fs
+
+    files, root = storage.open_place(storage.join(place, FOLDER, "journal.log"))
+    if files.get_file_info(root).type == fs.FileType.File:
+        raise StudyError(
+            f"--name: {storage.without_secrets(place)} holds the search {name!r} already; go on"
+            f" with it by `rxtune search --name {name} --resume --storage …`, or choose another"
+            " name"
+        )
 
 
 def _mark(path: Path) -> Mark:

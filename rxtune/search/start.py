@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from rxtune.search.cluster import Capacity, import_ray, measure_capacity, ray_running
 from rxtune.search.cluster_check import ask_cluster, require_usable
+from rxtune.search.mirror import require_unused
 from rxtune.search.plan import Plan
 from rxtune.search.run_folder import RunPlaces, storage_of
 from rxtune.storage import require_writable
@@ -56,6 +57,8 @@ def run_search(plan: Plan, *, watch: Watch, conclude: Conclude) -> SearchResult:
             decisions = stack.enter_context(_reopen(plan))
             plan = replace(plan, study=decisions.study)
         require_writable(_storage(plan))
+        if not plan.options.resume and (place := storage_elsewhere(plan)) is not None:
+            require_unused(plan.options.name, place)
         ready = stack.enter_context(_everything_ready(plan, decisions))
         from rxtune.search.tuner import tune
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from rxtune import storage
+from rxtune.errors import StudyError
 from rxtune.search import mirror
-from rxtune.search.mirror import Mirror, bring_back
+from rxtune.search.mirror import Mirror, bring_back, require_unused
 from rxtune.search.run_folder import RunFolder, RunPlaces
 
 
@@ -152,3 +153,18 @@ def test_a_driver_whose_search_was_taken_over_hears_of_it_and_writes_no_more(
     new.close()
     assert there.read_bytes() == other.journal.read_bytes()
     assert len(heard) == 1
+
+
+def test_a_new_search_does_not_overwrite_the_copy_of_another(run: RunFolder, place: str) -> None:
+    require_unused("first", place)
+    mirrored(run, place).close()
+    with pytest.raises(StudyError, match=r"holds the search 'first' already; go on with it by"):
+        require_unused("first", place)
+
+
+def test_in_a_bucket_neither(run: RunFolder, bucket: Any) -> None:
+    place = bucket.uri("searches/taken")
+    require_unused("taken", place)
+    mirrored(run, place).close()
+    with pytest.raises(StudyError, match="holds the search 'taken' already"):
+        require_unused("taken", place)
