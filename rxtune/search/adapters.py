@@ -120,7 +120,9 @@ def _release(trial: Trial) -> None:
     """Drop what Ray keeps of an ended trial's reports: most of its memory, and nobody reads it."""
     trial.metric_analysis.clear()
     trial.metric_n_steps.clear()
-    trial.last_result.pop("message", None)
+    if "message" in trial.last_result:
+        # Not removed: Ray announces a trial that ends with nothing to show.
+        trial.last_result["message"] = "ended"
 
 
 class StopWhenTold(_Listener, Stopper):

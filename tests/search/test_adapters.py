@@ -143,7 +143,7 @@ def test_of_an_ended_trial_ray_keeps_no_reports(director: Any, trial: Any) -> No
     ended = trial()
     JournalScheduler(director).on_trial_complete(None, ended, {})
     assert ended.metric_analysis == ended.metric_n_steps == {}
-    assert ended.last_result == {"done": True}
+    assert ended.last_result == {"message": "ended", "done": True}
 
 
 def test_a_trial_that_ray_drops_without_a_word_is_told_of(director: Any, trial: Any) -> None:
