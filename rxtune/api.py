@@ -82,8 +82,8 @@ def check(
     Args:
         study: from `rxtune.config.load_study`.
         on_data: called when the data is checked, which is before the encoder is timed.
-        options: where the search would run, if not on this machine: its cluster is asked, and the
-            forecast is made there.
+        options: where the search would run; a storage and an MLflow store that are named are
+            tried, and a cluster is asked, and the forecast made there.
         on_cluster: called as soon as the cluster's nodes have answered.
 
     Raises:
@@ -97,9 +97,11 @@ def check(
 
     measure = None
     if options is not None:
-        from rxtune.search.cluster_check import check_cluster
+        from rxtune.search.cluster_check import check_cluster, check_places
 
-        measure = partial(check_cluster, options, on_cluster or (lambda report: None))
+        check_places(options)
+        if options.address is not None:
+            measure = partial(check_cluster, options, on_cluster or (lambda report: None))
     return check_ground(
         ground,
         on_data=on_data or (lambda ground, data, unknown: None),

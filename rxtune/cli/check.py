@@ -12,6 +12,7 @@ from rxtune.cli.console import errors, output
 from rxtune.cli.data import plain_table, show_data
 from rxtune.config.budget import write_duration
 from rxtune.config.names import short
+from rxtune.errors import StudyError
 from rxtune.storage import free_bytes, size_text
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def check(
 ) -> None:
     """Validate a space file, its data and its encoder, and forecast the cost; trains nothing.
 
-    With --address it also asks every node of the cluster, and checks storage and MLflow store.
+    A storage and an MLflow store that are named are tried; with --address every node of the
+    cluster is asked, and the forecast is made there.
 
     Example: rxtune check --space search_spaces/rs.yaml --trials 60
     """
@@ -59,13 +61,16 @@ def check(
         time_budget=time_budget, compute_budget=compute_budget, keep=keep,
     )  # fmt: skip
     study = load_study(space, asked)
-    options = None
-    if address is not None:
-        options = api.SearchOptions(
-            name="check", root=runs, workers=workers, cpus_per_trial=cpus_per_trial,
-            gpus_per_trial=gpus_per_trial, address=address, storage=storage,
-            tracking_uri=tracking_uri,
-        )  # fmt: skip
+    if address is None and (workers, cpus_per_trial, gpus_per_trial) != (None, 1.0, None):
+        raise StudyError(
+            "--workers, --cpus-per-trial and --gpus-per-trial need --address: without it the"
+            " forecast is for all of this machine; leave them out, or name the cluster"
+        )
+    options = api.SearchOptions(
+        name="check", root=runs, workers=workers, cpus_per_trial=cpus_per_trial,
+        gpus_per_trial=gpus_per_trial, address=address, storage=storage,
+        tracking_uri=tracking_uri,
+    )  # fmt: skip
     checked = api.check(study, on_data=_show_data, options=options, on_cluster=show_cluster)
     _show_forecast(checked.forecast, study.search, runs)
     output.print(f"[bold]{escape(str(space))} can be searched.[/] Nothing was trained.")

@@ -155,6 +155,12 @@ def split(names: str | None) -> tuple[str, ...]:
     return () if names is None else tuple(name.strip() for name in names.split(","))
 
 
+def runs_flag(runs: Path) -> str:
+    """Return the flag that a printed command must repeat to find the runs, with a space before."""
+    is_default = runs.absolute() == Path("runs").absolute()
+    return "" if is_default else f" --runs {shlex.quote(str(runs))}"
+
+
 def place_flags(runs: Path, options: SearchOptions) -> str:
     """Return the flags that a printed command must repeat to find the run and its machines.
 
@@ -163,13 +169,12 @@ def place_flags(runs: Path, options: SearchOptions) -> str:
         options: Those of the command that has just ended.
     """
     given = {
-        "--runs": None if runs.absolute() == Path("runs").absolute() else str(runs),
         "--address": options.address,
         "--workers": options.workers,
         "--cpus-per-trial": None if options.cpus_per_trial == 1 else options.cpus_per_trial,
         "--gpus-per-trial": options.gpus_per_trial,
     }
-    return "".join(
+    return runs_flag(runs) + "".join(
         f" {flag} {shlex.quote(value if isinstance(value, str) else f'{value:g}')}"
         for flag, value in given.items()
         if value is not None

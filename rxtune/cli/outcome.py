@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from rich.table import Table
 
 from rxtune.api import front_of, summary_of
 from rxtune.cli.console import output, rich_table
-from rxtune.cli.options import place_flags
+from rxtune.cli.options import place_flags, runs_flag
 from rxtune.cli.wording import failed_text, has_ended
 from rxtune.config.budget import write_duration
 from rxtune.results import TrialState
@@ -85,12 +84,14 @@ def _show_next(result: SearchResult, flags: str, can_be_confirmed: bool) -> None
     ended_early = result.ended_by in ("time_budget", "compute_budget", "plateau", "space")
     if ended_early:
         _show_early_end(result, again)
-    what, commands = "browse the runs", [_browse(view.tracking_uri)]
+    where = runs_flag(view.folder.parent)
+    what = "see it as one page, and browse the runs"
+    commands = [f"rxtune report {view.name}{where}", f"rxtune ui {view.name}{where}"]
     if can_be_confirmed:
-        what = f"settle it on fresh seeds and the test split, and {what}"
+        what = f"settle it on fresh seeds and the test split, {what}"
         commands.insert(0, f"rxtune confirm {view.name}{flags}")
     elif not ended_early:
-        what = f"search on, since no robust trial is there to confirm yet, and {what}"
+        what = f"search on, since no robust trial is there to confirm yet, {what}"
         commands.insert(0, f"{again} --trials {2 * view.study.search.trials}")
     output.print(f"Next: {what}:", soft_wrap=True)
     for command in commands:
@@ -122,12 +123,3 @@ def _more(result: SearchResult) -> str:
         doubled = replace(search.compute_budget, amount=2 * search.compute_budget.amount)
         return f"--compute-budget {doubled}"
     return f"--plateau {2 * (search.plateau or 1)}"
-
-
-def _browse(uri: str) -> str:
-    from rxtune.track import resolve_uri
-
-    if uri.startswith("http"):
-        return f"open {uri}"
-    default = uri == resolve_uri(None)
-    return "mlflow ui" if default else f"mlflow ui --backend-store-uri {shlex.quote(uri)}"

@@ -14,7 +14,7 @@ from rxtune.config.conditions import (
     reads,
     space_faults,
 )
-from rxtune.config.configuration import READ_WITH, Configuration, Method
+from rxtune.config.configuration import READ_WITH, SITES, Configuration, Method, Site
 from rxtune.config.domains import Choice, Constant, Domain, Int, LogInt, LogUniform, Uniform, Value
 from rxtune.config.faults import Fault, refuse
 from rxtune.config.parameter import RULES, Parameter
@@ -65,6 +65,23 @@ class Space:
     def methods(self) -> tuple[Method, ...]:
         """The methods that trials can have, in the order of `METHODS`."""
         return methods_of(self.parameters)
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """Where the perturbations of trials may enter, in the order of `SITES`."""
+        parameter = self.parameters.get("site")
+        if parameter is None:
+            return ("word",)
+        domain = parameter.domain
+        named: tuple[object, ...] = ()
+        if isinstance(domain, Choice):
+            named = domain.values
+        elif isinstance(domain, Constant):
+            named = (domain.value,)
+        # Where a condition keeps the parameter out, a trial has the neutral site.
+        return tuple(
+            site for site in SITES if site in named or (site == "word" and parameter.when)
+        )
 
     def is_active(self, name: str, chosen: Mapping[str, Any]) -> bool:
         """Return whether a trial with the values `chosen` has the parameter `name`.

@@ -45,27 +45,36 @@ def ask_cluster(capacity: Capacity, storage: str | None) -> ClusterReport:
     return ClusterReport(nodes=tuple(ask_nodes(storage)), capacity=capacity, storage=storage)
 
 
+def check_places(options: SearchOptions) -> None:
+    """Refuse a storage or an MLflow store that is named and would fail the search.
+
+    Raises:
+        ClusterError: The storage cannot be written.
+        TrackingError: MLflow cannot be reached.
+    """
+    if options.storage is not None:
+        require_writable(options.storage)
+    if options.tracking_uri is not None:
+        from rxtune.track import resolve_uri
+        from rxtune.track.store import connect
+
+        connect(resolve_uri(options.tracking_uri), options.experiment)
+
+
 def check_cluster(
     options: SearchOptions, on_cluster: Callable[[ClusterReport], None], workload: Workload
 ) -> Forecast:
     """Ask all nodes of a cluster, and time a few steps where trials would run.
 
     Args:
-        options: With the cluster's address; the storage and MLflow store are checked as well.
+        options: With the cluster's address.
         on_cluster: Called as soon as the nodes have answered.
         workload: Of the search.
 
     Raises:
-        ClusterError: The cluster, its storage or one of its nodes would fail the search.
-        TrackingError: MLflow cannot be reached.
+        ClusterError: The cluster or one of its nodes would fail the search.
         TrialOutOfMemoryError: A step does not fit the memory there.
     """
-    if options.storage is not None:
-        require_writable(options.storage)
-    if options.tracking_uri is not None:
-        from rxtune.track.store import connect
-
-        connect(options.tracking_uri, options.experiment)
     with ray_running(options):
         capacity = measure_capacity(options)
         report = ask_cluster(capacity, options.storage)

@@ -62,7 +62,12 @@ class Mirror:
         self._thread.start()
 
     def close(self, seconds: float = CLOSE_SECONDS) -> None:
-        """Copy what is new, for at most `seconds`; `problem` says whether that was enough."""
+        """Copy what is new, for at most `seconds`; `problem` says whether that was enough.
+
+        May be called again, and then does nothing.
+        """
+        if self._closing.is_set():
+            return
         self._closing.set()
         self._thread.join(seconds)
         if self._thread.is_alive():

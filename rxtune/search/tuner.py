@@ -106,7 +106,7 @@ def _mirrored(
         return
     mirror = Mirror(plan.folder, places.storage, on_takeover=director.taken_over)
 
-    def close() -> tuple[str, ...]:
+    def problems() -> tuple[str, ...]:
         mirror.close()
         if mirror.problem is None:
             return ()
@@ -114,9 +114,9 @@ def _mirrored(
         return (f"the copy of the journal in {place} is behind ({mirror.problem})",)
 
     try:
-        yield close
+        yield problems
     finally:
-        close()
+        mirror.close()
 
 
 @contextmanager

@@ -12,8 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rxtune.config import Choice, Configuration, Constant, Space, Study
-from rxtune.config.configuration import SITES, Site
+from rxtune.config import Configuration, Study
 from rxtune.data import Split, Task, load_tokenizer
 from rxtune.data.mixed_language import MixedPairs, mixed_texts, parallel_items
 from rxtune.data.token_cache import TokenReader
@@ -204,7 +203,7 @@ def prepare(study: Study, task: Task, dev_languages: tuple[str, ...], encoder: P
             pad_id=pad_id,
             longest=_max_length(study, task),
             has_token_types="token_type_ids" in train.column_names,
-            sites=sites_of(study.space),
+            sites=study.space.sites,
             attention=study.train.attention,
         )
     text = _training_text(study, task, tokenizer) if tables else None
@@ -274,21 +273,6 @@ def _max_length(study: Study, task: Task) -> int:
     return study.train.max_length or task.max_length
 
 
-def sites_of(space: Space) -> tuple[Site, ...]:
-    """Return where the perturbations of a space's trials may enter."""
-    parameter = space.parameters.get("site")
-    if parameter is None:
-        return ("word",)
-    domain = parameter.domain
-    named: tuple[object, ...] = ()
-    if isinstance(domain, Choice):
-        named = domain.values
-    elif isinstance(domain, Constant):
-        named = (domain.value,)
-    # Where a condition keeps the parameter out, a trial has the neutral site.
-    return tuple(site for site in SITES if site in named or (site == "word" and parameter.when))
-
-
 def _is_known_to_serve(study: Study, task: Task, encoder: Path) -> bool:
     """Return whether tests hold what `check_encoder` would find out in 0.15 s of the start."""
     is_usual = study.train.max_length is None and task.origin == "embedded"
@@ -299,7 +283,7 @@ def _measure_context(
     study: Study, task: Task, weights: EncoderWeights, train: pa.Table, pad_id: int
 ) -> Scale | None:
     """Return the scale at the context site, if a trial can be perturbed there."""
-    if "context" not in sites_of(study.space):
+    if "context" not in study.space.sites:
         return None
     model = build_model(weights, task.labels, seed=0, attention=study.train.attention)
     unit = measure_context_unit(model, train, pad_id, _MEASURED_TEXTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rxtune import api
 from rxtune.cli import main as command_line
 from rxtune.config import Configuration
 from rxtune.results import Evaluation, TrialRecord, TrialState, ZeroShot
@@ -45,6 +47,25 @@ def rxtune(
             command_line()
         output, errors = capsys.readouterr()
         return SimpleNamespace(code=ended.value.code, output=output, errors=errors)
+
+    return run
+
+
+@pytest.fixture
+def printed_by(folder: Path) -> Callable[[str], str]:
+    """Return a function that runs a program in a process of its own and returns what it prints."""
+
+    def run(code: str) -> str:
+        ended = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=folder,
+            env={"PYTHONPATH": str(Path(api.__file__).parents[1])},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert ended.stderr == ""
+        return ended.stdout.strip()
 
     return run
 

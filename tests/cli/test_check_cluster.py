@@ -76,3 +76,29 @@ def test_a_cluster_that_is_not_there_is_refused(rxtune: Run, study: list[str]) -
     ended = rxtune("check", *study, "--address", "127.0.0.1:1")
     assert ended.code == 4, ended
     assert "no Ray cluster at '127.0.0.1:1'" in ended.errors
+
+
+def test_a_storage_that_cannot_be_written_is_told_without_a_cluster_too(
+    rxtune: Run, study: list[str], folder: Path
+) -> None:
+    (folder / "file").touch()
+    ended = rxtune("check", *study, "--storage", str(folder / "file" / "x"))
+    assert ended.code == 4, ended
+    assert "--storage: file/x must be writable" in ended.errors
+
+
+def test_an_mlflow_server_that_is_not_there_is_told_before_anything_is_timed(
+    rxtune: Run, study: list[str]
+) -> None:
+    ended = rxtune("check", *study, "--tracking-uri", "http://127.0.0.1:1")
+    assert ended.code == 4, ended
+    assert "MLflow at http://127.0.0.1:1" in ended.errors
+    assert "Forecast" not in ended.output
+
+
+def test_flags_of_a_cluster_without_one_are_refused_and_not_ignored(
+    rxtune: Run, study: list[str]
+) -> None:
+    ended = rxtune("check", *study, "--workers", "4")
+    assert ended.code == 2, ended
+    assert "need --address" in ended.errors

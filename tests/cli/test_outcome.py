@@ -90,18 +90,22 @@ def test_the_caveat_the_savings_and_the_next_commands_follow(
     assert "5 trials in 61 s; 1 stopped early, which saved" in text
     assert text.count("; 1 failed: 1 error") == 1
     assert f"Best model: {folder}/runs/rs/best" in text
-    assert text.splitlines()[-2:] == ["  rxtune confirm rs", "  mlflow ui"]
+    assert text.splitlines()[-3:] == [
+        "  rxtune confirm rs",
+        "  rxtune report rs",
+        "  rxtune ui rs",
+    ]
 
 
-def test_the_next_commands_find_a_run_and_a_store_that_lie_elsewhere(
+def test_the_next_commands_find_a_run_that_lies_elsewhere(
     show: Callable[..., str], trials: list[Any]
 ) -> None:
-    text = show(*trials, folder=Path("/data/my runs/rs"), tracking_uri="sqlite:////data/m.db")
-    assert text.splitlines()[-2:] == [
+    text = show(*trials, folder=Path("/data/my runs/rs"))
+    assert text.splitlines()[-3:] == [
         "  rxtune confirm rs --runs '/data/my runs'",
-        "  mlflow ui --backend-store-uri sqlite:////data/m.db",
+        "  rxtune report rs --runs '/data/my runs'",
+        "  rxtune ui rs --runs '/data/my runs'",
     ]
-    assert "  open http://host:5000" in show(*trials, tracking_uri="http://host:5000")
 
 
 def test_an_interrupted_search_ends_with_the_line_that_goes_on(
@@ -143,12 +147,17 @@ def test_without_a_robust_trial_the_next_line_searches_on_for_there_is_none_to_c
     text = show(record(0, "finished"), record(1, "stopped", configuration=ROBUST))
     assert "rxtune confirm" not in text
     assert text.splitlines()[-3:] == [
-        "Next: search on, since no robust trial is there to confirm yet, and browse the runs:",
         "  rxtune search --name rs --resume --trials 12",
-        "  mlflow ui",
+        "  rxtune report rs",
+        "  rxtune ui rs",
     ]
+    assert "Next: search on, since no robust trial is there to confirm yet, see it as" in text
     spaceless = show(record(0, "finished"), ended_by="space", exhausted="all has been tried")
-    assert spaceless.splitlines()[-2:] == ["Next: browse the runs:", "  mlflow ui"]
+    assert spaceless.splitlines()[-3:] == [
+        "Next: see it as one page, and browse the runs:",
+        "  rxtune report rs",
+        "  rxtune ui rs",
+    ]
 
 
 def test_a_resumed_search_does_not_claim_its_earlier_trials_for_its_time(
@@ -200,7 +209,7 @@ def test_a_search_that_a_limit_ended_says_which_what_it_cut_and_how_to_go_on(
         f"Ended by its {what} after 4 of 6 trials; 1 that ran was cut off. To go on:\n"
         f"  rxtune search --name rs --resume {more}\n"
     ) in text
-    assert text.splitlines()[-2] == "  rxtune confirm rs"
+    assert text.splitlines()[-3] == "  rxtune confirm rs"
 
 
 def test_a_space_that_holds_nothing_more_is_said(

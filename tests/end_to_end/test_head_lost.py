@@ -63,3 +63,28 @@ def test_a_run_that_is_nowhere_is_refused(workplace: Any, storage: Path) -> None
     ended = workplace.run("search", "--name", "never", "--resume", "--storage", str(storage))
     assert ended.code == 2, ended
     assert "no run 'never'" in ended.errors
+
+
+def test_a_driver_that_was_only_thought_lost_ends_when_another_goes_on(
+    workplace: Any, storage: Path
+) -> None:
+    places = ["--workers", "1", "--storage", str(storage)]
+    old = workplace.start(*workplace.new_search("doubled", *places))
+    old.wait_until((storage / "doubled" / "run" / "journal.log").exists)
+    old.wait_until(workplace.has_evaluations("doubled", 1))
+    elsewhere = ["--name", "doubled", "--runs", "other-head"]
+    new = workplace.start("search", *elsewhere, "--resume", *places)
+    ended, went_on = old.wait(), new.wait()
+    assert ended.code == 4, ended
+    assert "goes on with this search, as if this machine were lost" in ended.errors
+    assert went_on.code == 0, went_on
+
+
+def test_a_new_search_of_the_same_name_is_refused(
+    workplace: Any, resumed: Any, storage: Path
+) -> None:
+    places = ["--storage", str(storage), "--runs", "third-head"]
+    ended = workplace.run(*workplace.new_search("moved", *places))
+    assert ended.code == 2, ended
+    assert "holds the search 'moved' already" in ended.errors
+    assert not (workplace.folder / "third-head").exists()

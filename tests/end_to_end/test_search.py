@@ -26,7 +26,7 @@ OURS = (
     r"6 trials in \d+ s.*",
     r"Best model: .*/runs/reference/best",
     r"Next: .*",
-    r"  (rxtune confirm reference --workers 1|mlflow ui)",
+    r"  rxtune (confirm reference --workers 1|report reference|ui reference)",
     r"",
 )
 

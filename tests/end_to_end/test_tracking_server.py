@@ -50,13 +50,19 @@ def assert_all_is_there(server: TrackingServer, workplace: Any, name: str) -> No
         assert curve(server, run) == expected
 
 
+def begin(server: TrackingServer, workplace: Any, name: str) -> Any:
+    """Start a search, and return its command when a trial has finished and the server is dead."""
+    uri = ["--tracking-uri", server.url]
+    command = workplace.start(*workplace.new_search(name, "--workers", "1", *uri))
+    command.wait_until(workplace.has_finished(name, 1))
+    server.kill()
+    return command
+
+
 def test_a_server_that_is_killed_and_comes_back_misses_and_doubles_nothing(
     workplace: Any, server: TrackingServer
 ) -> None:
-    uri = ["--tracking-uri", server.url]
-    command = workplace.start(*workplace.new_search("outlived", "--workers", "1", *uri))
-    command.wait_until(workplace.has_finished("outlived", 1))
-    server.kill()
+    command = begin(server, workplace, "outlived")
     command.wait_until(workplace.has_finished("outlived", 2))  # it goes on meanwhile
     server.start()
     ended = command.wait()
@@ -67,11 +73,7 @@ def test_a_server_that_is_killed_and_comes_back_misses_and_doubles_nothing(
 def test_what_a_dead_server_did_not_take_a_resume_writes_again_once(
     workplace: Any, server: TrackingServer
 ) -> None:
-    uri = ["--tracking-uri", server.url]
-    command = workplace.start(*workplace.new_search("unheard", "--workers", "1", *uri))
-    command.wait_until(workplace.has_finished("unheard", 1))
-    server.kill()
-    ended = command.wait()
+    ended = begin(server, workplace, "unheard").wait()
     assert ended.code == 0, ended
     assert "MLflow did not take everything" in ended.errors
     assert "nothing is lost: resume the search to write it again" in " ".join(ended.errors.split())

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rxtune.config import Configuration, Stopping, Study
-from rxtune.errors import DiskFullError
+from rxtune.errors import ClusterError, DiskFullError
 from rxtune.results import Evaluation, Failure, TrialRecord, TrialState, ZeroShot
 from rxtune.search.budgets import Limits, spent
 from rxtune.search.decisions import SearchStudy
@@ -731,3 +731,15 @@ def test_a_resume_goes_on_with_the_seed_at_which_a_trial_was_lost(limited: Any) 
     trial = director.next_trial()
     assert (trial["number"], trial["replicates_done"]) == (number, 1)
     assert decisions.record(number).state is TrialState.RUNNING
+
+
+def test_a_driver_whose_search_was_taken_over_ends_and_says_by_whom(
+    decisions: SearchStudy, direct: Callable[..., Director]
+) -> None:
+    director = direct(decisions)
+    assert director.next_trial() is not None
+    director.taken_over("other-head")
+    assert director.must_end
+    assert director.next_trial() is None
+    assert isinstance(director.error, ClusterError)
+    assert "another driver, on other-head, goes on with this search" in str(director.error)

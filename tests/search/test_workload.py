@@ -27,7 +27,7 @@ from rxtune.data import Task
 from rxtune.errors import ModelError, StudyError
 from rxtune.perturb import absolute_radius, absolute_sigma
 from rxtune.search.encoders import EMBEDDED, find_encoder
-from rxtune.search.workload import Workload, distinct_tokens, prepare, prepare_test, sites_of
+from rxtune.search.workload import Workload, distinct_tokens, prepare, prepare_test
 from rxtune.train.batches import TrainingBatches
 
 
@@ -276,11 +276,11 @@ def test_m_at_the_context_is_measured_where_a_trial_may_need_it(
 
 
 def test_the_sites_of_a_space_are_those_its_trials_may_have(study: Study) -> None:
-    assert sites_of(study.space) == ("word",)
-    assert sites_of(at_sites(study, Constant("context")).space) == ("context",)
-    assert sites_of(at_sites(study, Choice(("context", "word"))).space) == ("word", "context")
+    assert study.space.sites == ("word",)
+    assert at_sites(study, Constant("context")).space.sites == ("context",)
+    assert at_sites(study, Choice(("context", "word"))).space.sites == ("word", "context")
     only_noise = at_sites(study, Constant("context"), when={"method": ("rs_rp",)})
-    assert sites_of(only_noise.space) == ("word", "context")
+    assert only_noise.space.sites == ("word", "context")
 
 
 def test_an_encoder_too_short_for_the_texts_is_refused(
