@@ -13,6 +13,7 @@ import pytest
 
 from rxtune import api
 from rxtune.api import SearchOptions, read_study
+from rxtune.api.outcome import conclude
 from rxtune.config import Configuration, load_study
 from rxtune.errors import StudyError
 from rxtune.results import Evaluation, TrialRecord, TrialState, ZeroShot
@@ -199,7 +200,7 @@ ROBUST = Configuration(method="rs_rp", sigma=0.81234, learning_rate=1.5)
 def test_the_parent_run_carries_the_winner_and_its_gain(space: Path) -> None:
     plain = trial(0, 0.5, Configuration(), qaa=0.6, qab=0.4)
     robust = trial(1, 0.62, ROBUST, qaa=0.7, qab=0.5)
-    end = api._conclude(result(space, plain, robust))
+    end = conclude(result(space, plain, robust))
     assert end.metrics == {
         "dev_accuracy": 0.62,
         "target_mean": 0.606667,  # (0.62 + 0.7 + 0.5) / 3, without the other ten digits
@@ -224,13 +225,13 @@ def test_the_parent_run_carries_the_winner_and_its_gain(space: Path) -> None:
 
 
 def test_a_mean_that_does_not_exist_is_no_metric(space: Path) -> None:
-    end = api._conclude(result(space, trial(0, 0.5, Configuration())))
+    end = conclude(result(space, trial(0, 0.5, Configuration())))
     assert "held_out_mean" not in end.metrics  # there is no target but the dev language
     assert not any(math.isnan(value) for value in end.metrics.values())
 
 
 def test_a_search_without_a_result_says_so(space: Path) -> None:
-    end = api._conclude(result(space))
+    end = conclude(result(space))
     assert end.metrics.keys() == {"disk_peak_bytes", "disk_forecast_bytes"}
     assert end.tags == {}
     assert "no trial ran to its end" in end.description

@@ -59,7 +59,7 @@ def printed_by(folder: Path) -> Callable[[str], str]:
         ended = subprocess.run(
             [sys.executable, "-c", code],
             cwd=folder,
-            env={"PYTHONPATH": str(Path(api.__file__).parents[1])},
+            env={"PYTHONPATH": str(Path(api.__file__).parents[2])},
             capture_output=True,
             text=True,
             check=True,

@@ -230,7 +230,7 @@ def test_a_refusal_waits_neither_for_torch_nor_for_ray(folder: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", LIGHT],
         cwd=folder,
-        env={"PYTHONPATH": str(Path(api.__file__).parents[1]), "HF_HUB_OFFLINE": "1"},
+        env={"PYTHONPATH": str(Path(api.__file__).parents[2]), "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
         check=True,

@@ -1,4 +1,4 @@
-"""The verbs of the command line as functions: what a notebook or another program calls."""
+"""The verbs that train, or time a few steps: check, search, confirm."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rxtune.api.outcome import conclude
 from rxtune.config import Configuration, Study
-from rxtune.errors import ClusterError, StudyError
+from rxtune.errors import ClusterError
 from rxtune.search.asked_study import from_anywhere, read_study
 from rxtune.search.options import SearchOptions
 from rxtune.search.run_folder import RunFolder, storage_of
@@ -18,26 +18,12 @@ from rxtune.storage import join, require_writable, without_secrets
 
 if TYPE_CHECKING:
     from rxtune.data import DataSummary, UnknownShare
-    from rxtune.report import Audit, Confirmation, Summary, Table
-    from rxtune.report.page import Written
+    from rxtune.report import Confirmation
     from rxtune.search.cluster_check import ClusterReport
     from rxtune.search.confirmation import FreshRuns, OnResult
     from rxtune.search.forecast import Checked
     from rxtune.search.plan import Ground, Plan
-    from rxtune.search.views import Conclusion, SearchResult, Watch
-
-__all__ = [
-    "SearchOptions",
-    "audit",
-    "bring_back",
-    "check",
-    "confirm",
-    "front_of",
-    "read_study",
-    "report",
-    "search",
-    "summary_of",
-]
+    from rxtune.search.views import SearchResult, Watch
 
 
 def bring_back(options: SearchOptions) -> str | None:
@@ -135,7 +121,7 @@ def search(
         # Only now: torch and Ray take seconds to import, and a refusal should not.
         from rxtune.search.start import run_search
 
-        return run_search(plan, watch=watch or (lambda view: nullcontext()), conclude=_conclude)
+        return run_search(plan, watch=watch or (lambda view: nullcontext()), conclude=conclude)
 
 
 def confirm(
@@ -206,146 +192,3 @@ def _weighed(plan: Plan, tested: FreshRuns) -> Confirmation:
         search_id=places.search_id,
     )
     return replace(found, problems=(*found.problems, *unwritten))
-
-
-def audit(name: str, root: Path = Path("runs")) -> Audit:
-    """Return how well each signal would have ranked the trials of a search; chooses nothing.
-
-    Args:
-        name: the run, which may still be running: only its journal is read.
-        root: folder of all runs.
-
-    Raises:
-        StudyError: there is no such run, its journal cannot be read, too few trials have run to
-            their end, or every target language is a dev language.
-    """
-    from rxtune.report.audit import FEWEST, audit_signals
-    from rxtune.search.decisions import SearchStudy
-
-    folder = RunFolder.existing(root, name)
-    with SearchStudy.open(folder.journal, read_only=True) as decisions:
-        study, records = decisions.study, decisions.records()
-    rule = study.stopping.rule
-    found = audit_signals(
-        records,
-        objective=study.select.objective[0],
-        first_rung=rule.first_rung if rule and rule.first_rung < rule.evaluations else None,
-    )
-    if found.trials < FEWEST:
-        raise StudyError(
-            f"audit: at least {FEWEST} trials must have run to their end, but of run {name!r}"
-            f" {found.trials} of {found.started} have; when it has ended, add some with"
-            f" `rxtune search --name {name} --resume --trials {2 * study.search.trials}`"
-        )
-    if not found.held_out:
-        raise StudyError(
-            f"audit: a target language that took no part in choosing is needed, but all of run"
-            f" {name!r} are dev languages; name fewer with --languages in another search"
-        )
-    return found
-
-
-def summary_of(result: SearchResult) -> Summary:
-    """Return what a search found, and what to doubt about it."""
-    from rxtune.report import summarise
-
-    view = result.view
-    return summarise(
-        result.records,
-        evaluations=view.study.stopping.evaluations,
-        space=view.study.space,
-        examples=view.dev_examples,
-        objective=view.study.select.objective[0],
-    )
-
-
-def front_of(result: SearchResult) -> Table | None:
-    """Return the Pareto front of a search as a table; None: it had one objective, or no result."""
-    from rxtune.report import front_table, pareto_front
-
-    objectives = result.view.study.select.objective
-    front = pareto_front(result.records, objectives) if len(objectives) > 1 else []
-    plain = next((r.forward_equivalents for r in result.records if r.is_baseline), 0.0)
-    return front_table(front, objectives, plain or result.view.forecast) if front else None
-
-
-def _conclude(result: SearchResult) -> Conclusion:
-    """Return what MLflow shows of the whole search: the winner's figures and the comparison."""
-    from rxtune.report import comparison_table, describe, markdown, winner_metrics, winner_tags
-    from rxtune.search.views import Conclusion
-
-    summary = summary_of(result)
-    head = (
-        f"**rxtune search `{result.view.name}`** of `{result.view.encoder}` on"
-        f" `{result.view.task.name}`. Reproduce: `rxtune search --space study.yaml` with the"
-        " artifact `study.yaml`."
-    )
-    text, artifacts = describe(summary, result.view.name), {}
-    artifacts["summary.md"] = markdown(comparison_table(summary))
-    if front := front_of(result):
-        artifacts["pareto_front.md"] = markdown(front)
-        text = f"{text}\n\nPareto front:\n\n{markdown(front)}"
-    disk = {
-        "disk_peak_bytes": float(result.disk_peak),
-        "disk_forecast_bytes": float(result.view.disk_forecast),
-    }
-    return Conclusion(
-        metrics=winner_metrics(summary) | disk,
-        tags=winner_tags(summary),
-        description=f"{head}\n\n{text}",
-        artifacts=artifacts,
-    )
-
-
-def report(
-    name: str,
-    root: Path = Path("runs"),
-    *,
-    out: Path | None = None,
-    formats: Sequence[str] = ("png", "svg"),
-) -> Written:
-    """Write what a search found as one HTML page, with its plots as files; return where they lie.
-
-    Args:
-        name: the run, which may still be running: nothing of it is changed.
-        root: folder of all runs.
-        out: folder to write to; None: the run's own.
-        formats: of the plots, some of png, svg and pdf.
-
-    Raises:
-        StudyError: there is no such run, its journal cannot be read, a format is unknown, or the
-            folder cannot be written.
-    """
-    from datetime import datetime
-
-    from rxtune.report.page import Point, gather, write_report
-    from rxtune.search.decisions import SearchStudy
-    from rxtune.search.distributions import params_of
-    from rxtune.search.history import distributions_of
-    from rxtune.search.lock import is_held
-
-    folder = RunFolder.existing(root, name)
-    with SearchStudy.open(folder.journal, read_only=True) as decisions:
-        study, records = decisions.study, decisions.records()
-    points = [
-        Point(
-            number=record.number,
-            value=record.value,
-            params=params,
-            distributions=distributions_of(study.space, params),
-        )
-        for record in records
-        if record.value is not None
-        and (params := params_of(study.space, record.configuration)) is not None
-    ]
-    findings = gather(
-        name=name,
-        study=study,
-        records=records,
-        points=points,
-        confirmation=folder.confirmation,
-        predictions=folder.predictions,
-        is_running=is_held(folder.path),
-        written=datetime.now(),
-    )
-    return write_report(findings, out or folder.path, formats)
