@@ -96,6 +96,8 @@ class Perturbation:
         """
         clean = embeddings.detach()
         noise = self.noise(clean.shape, mask, generator)
+        if self.radius == 0:
+            return noise
         delta = self.start(clean.shape, mask, generator)
         for _ in range(self.pgd_steps if self.is_adversarial else 0):
             # Without names for point and gradient: they must not lie about in the next pass.

@@ -49,6 +49,11 @@ def _weighted(
     Source:
         Huang et al. 2021, arXiv 2104.08645 (w = 1, the min-max form; n = 1).
     """
+    if settings.samples == 1 and settings.clean_weight == 0:
+        point = passes.through(passes.perturb(perturbation, generator))
+        loss = share * passes.losses(point).mean()
+        passes.backward(loss)
+        return loss.detach()
     weight = share * (1 - settings.clean_weight) / settings.samples
     total = torch.zeros((), device=passes.mask.device)
     for _ in range(settings.samples):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +65,15 @@ class Passes:
         point = self.clean.clone() if delta is None else self.clean + delta
         return point.requires_grad_(True)
 
+    def through(self, delta: Tensor) -> Tensor:
+        """Return the input shifted by delta (B, T, H), on the graph of the weights before the site.
+
+        For the only pass that trains: of the input nothing is kept, so no other pass may follow.
+        """
+        point = self._graph + delta
+        del self._graph, self.clean
+        return point
+
     def backward(self, loss: Tensor, *leaves: Tensor) -> None:
         """Add the gradient of a loss to the weights after the site, and keep that of the input."""
         loss.backward()  # type: ignore[no-untyped-call]
@@ -98,7 +108,7 @@ def _without_labels(batch: Batch) -> Batch:
 @contextmanager
 def _frozen(model: nn.Module) -> Iterator[None]:
     """Let no weight need a gradient inside the block."""
-    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    trained = [weight for weight in _weights_of(model) if weight.requires_grad]
     for weight in trained:
         weight.requires_grad_(False)
     try:
@@ -106,6 +116,16 @@ def _frozen(model: nn.Module) -> Iterator[None]:
     finally:
         for weight in trained:
             weight.requires_grad_(True)
+
+
+_weights: WeakKeyDictionary[nn.Module, list[nn.Parameter]] = WeakKeyDictionary()
+"""Found once per model: a walk through its modules takes 2 % of a small model's step."""
+
+
+def _weights_of(model: nn.Module) -> list[nn.Parameter]:
+    if model not in _weights:
+        _weights[model] = list(model.parameters())
+    return _weights[model]
 
 
 def _dropout_rewinder(device: torch.device) -> Callable[[], None]:

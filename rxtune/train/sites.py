@@ -165,6 +165,8 @@ def _without_autocast(module: nn.Module) -> Iterator[None]:
     device = next(module.parameters()).device.type
 
     def forward(*args: Any, **kwargs: Any) -> Any:
+        if not torch.is_autocast_enabled(device):
+            return plain(*args, **kwargs)
         with torch.autocast(device, enabled=False):
             return plain(*args, **kwargs)
 

@@ -40,7 +40,9 @@ def robust_step(
     """
     optimiser.zero_grad(set_to_none=True)
     loss = add_gradients(model, batch, settings, generator)
-    gradient_norm = nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+    # The optimiser's list, because a walk through the model takes 2 % of a small model's step.
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+    gradient_norm = nn.utils.clip_grad_norm_(weights, settings.clip_norm)
     # A sync point on a GPU, and meant to be one: the weights must not move on a bad step. It
     # comes after the backward pass is queued, so that the queue runs empty only once per step.
     if not math.isfinite(loss + gradient_norm):
