@@ -7,10 +7,24 @@ journal's records at any time: nothing doubles.
 # First, because MLflow reads these settings once, when it is imported.
 from rxtune.track import environment
 from rxtune.track.confirmed import Claim, log_confirmation
+from rxtune.track.entities import BestModel, DataUse
 from rxtune.track.provenance import git_commit, versions
+from rxtune.track.registry import register_model
 from rxtune.track.store import resolve_uri
 from rxtune.track.tracker import Tracker
+from rxtune.track.views import Shown
 
 environment.hush()
 
-__all__ = ["Claim", "Tracker", "git_commit", "log_confirmation", "resolve_uri", "versions"]
+__all__ = [
+    "BestModel",
+    "Claim",
+    "DataUse",
+    "Shown",
+    "Tracker",
+    "git_commit",
+    "log_confirmation",
+    "register_model",
+    "resolve_uri",
+    "versions",
+]

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from mlflow.entities import Metric
 
+from rxtune.config.configuration import Configuration
 from rxtune.results import Evaluation, Failure, TrialRecord, ZeroShot
 
 SEARCH_TAG = "rxtune.search_id"
@@ -45,23 +46,41 @@ def run_status(state: str) -> str:
 
 
 def params(record: TrialRecord) -> dict[str, str]:
-    """Return the parameters the trial's method reads, as searched and `absolute_…`.
+    """Return what the trial was trained with, to four digits, and `absolute_…`.
 
-    Searched values keep every digit: they can be trained again. Absolute ones are measured and
-    get six, so that the last bit of another machine does not read as another value.
+    Few, because MLflow lists all of them beside every run: what all methods are told apart by,
+    0 where a method has none of it, so that plots over several methods have every trial; and what
+    differs from its default. The tag `configuration` has all of it and every digit.
     """
-    searched = {name: _text(value) for name, value in record.configuration.searched().items()}
-    absolute = {f"absolute_{name}": f"{value:.6g}" for name, value in record.absolute.items()}
-    return searched | absolute
+    default = Configuration().to_json()
+    own = record.configuration
+    shown = {name: getattr(own, name) for name in _ALWAYS} | {
+        name: value for name, value in own.searched().items() if value != default[name]
+    }
+    absolute = {f"absolute_{name}": f"{value:.4g}" for name, value in record.absolute.items()}
+    return {name: _text(value) for name, value in shown.items()} | absolute
+
+
+_ALWAYS = ("method", "learning_rate", "sigma", "radius", "pgd_steps")
 
 
 def _text(value: object) -> str:
-    """Return a value as a space file has it, every digit of it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """Return a value as a table shows it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _exactly(record: TrialRecord) -> str:
+    """Return the configuration as `rxtune confirm --configuration` reads it, every digit of it."""
+    values = record.configuration.searched().items()
+    return ",".join(f"{k}={str(v).lower() if isinstance(v, bool) else v}" for k, v in values)
 
 
 def tags(record: TrialRecord) -> dict[str, str]:
     """Return the trial's tags.
+
+    `configuration` is what it was trained with, as `rxtune confirm --configuration` reads it.
 
     `reason` and `failure`, its kind, are empty rather than absent, so that they can be cleared;
     `losses` is how often the trial was given to another worker.
@@ -71,6 +90,7 @@ def tags(record: TrialRecord) -> dict[str, str]:
         "state": state_of(record),
         "reason": record.reason or "",
         "failure": record.failure.value if record.failure else "",
+        "configuration": _exactly(record),
     }
     if record.losses:
         found["losses"] = str(record.losses)

@@ -30,6 +30,8 @@ _SQLITE = "sqlite:///"
 # `int` is what MLflow reads; two addresses of one host name still fit into the first answer.
 _FIRST_CALL = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "4"}
 
+Connection = tuple[MlflowClient, str]
+"""A client, and the id of an experiment."""
 Result = TypeVar("Result")
 
 
@@ -63,7 +65,7 @@ def resolve_uri(uri: str | None, folder: Path | None = None) -> str:
     return f"{_SQLITE}{absolute}" + (f"?{query}" if query else "")
 
 
-def connect(uri: str, experiment: str) -> tuple[MlflowClient, str]:
+def connect(uri: str, experiment: str) -> Connection:
     """Return a client for a resolved `uri` and the id of `experiment`, made if it is new.
 
     Raises:
@@ -73,14 +75,20 @@ def connect(uri: str, experiment: str) -> tuple[MlflowClient, str]:
         with _alone_in(_database_file(uri).parent, uri):
             _check_sqlite(uri)
             return within(STORE_SECONDS, uri, lambda: _open_sqlite(uri, experiment))
-    if uri.startswith(("http://", "https://")):
+    known = None
+    if is_server(uri):
         with overridden(_FIRST_CALL):
-            within(
+            known = within(
                 FIRST_ANSWER_SECONDS,
                 uri,
                 lambda: MlflowClient(uri).get_experiment_by_name(experiment),
             )
-    return within(STORE_SECONDS, uri, lambda: _open(uri, experiment))
+    return within(STORE_SECONDS, uri, lambda: _open(uri, experiment, known))
+
+
+def is_server(uri: str) -> bool:
+    """Return whether MLflow is asked over a network."""
+    return uri.startswith(("http://", "https://"))
 
 
 def within(seconds: float, uri: str, call: Callable[[], Result]) -> Result:
@@ -116,7 +124,7 @@ def within(seconds: float, uri: str, call: Callable[[], Result]) -> Result:
     ) from error
 
 
-def _open_sqlite(uri: str, experiment: str) -> tuple[MlflowClient, str]:
+def _open_sqlite(uri: str, experiment: str) -> Connection:
     """Open a database; a new one appears under its name only when all of its tables are there.
 
     MLflow makes them in some hundred steps, and a database that a kill has left in the middle of
@@ -132,9 +140,10 @@ def _open_sqlite(uri: str, experiment: str) -> tuple[MlflowClient, str]:
     return _open(uri, experiment)
 
 
-def _open(uri: str, experiment: str) -> tuple[MlflowClient, str]:
+def _open(uri: str, experiment: str, known: Experiment | None = None) -> Connection:
     client = MlflowClient(tracking_uri=uri)
-    found = client.get_experiment_by_name(experiment) or _create(client, uri, experiment)
+    found = known or client.get_experiment_by_name(experiment)
+    found = found or _create(client, uri, experiment)
     if found.lifecycle_stage == LifecycleStage.DELETED:
         raise TrackingError(
             f"MLflow at {uri}: the experiment {experiment!r} is deleted; restore it with "

@@ -5,8 +5,10 @@ from __future__ import annotations
 import getpass
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 
 from mlflow.entities import Metric, Param, Run, RunTag
@@ -14,11 +16,15 @@ from mlflow.tracking import MlflowClient
 
 from rxtune.results import Evaluation, TrialRecord
 from rxtune.track import projection
+from rxtune.track.entities import MODEL_TAG, BestModel, DataUse, dataset_input, log_best_model
 from rxtune.track.projection import SEARCH_TAG, TRIAL_TAG, milliseconds
-from rxtune.track.store import STORE_SECONDS, connect, resolve_uri, within
+from rxtune.track.store import STORE_SECONDS, Connection, connect, is_server, resolve_uri, within
+from rxtune.track.views import Shown, view_tags
 from rxtune.track.writer import Writer
 
 CLOSE_SECONDS = 30.0
+SERVER_THREADS = 4
+"""Runs that are written at a time to a server, which may be slow; a database has one writer."""
 _PAGE = 1000
 _SEARCH_KEY = "the search"
 
@@ -39,10 +45,24 @@ class _SearchWork:
     ended: float
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
-    artifacts: Mapping[str, str]
 
 
-_Work = _TrialWork | _SearchWork
+@dataclass(frozen=True, slots=True)
+class _FileWork:
+    """One artifact of the search."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _EntityWork:
+    """What MLflow has calls of their own for: views of the page, data sets, the best model."""
+
+    write: Callable[[], None]
+
+
+_Work = _TrialWork | _SearchWork | _FileWork | _EntityWork
 
 
 @dataclass(slots=True)
@@ -53,10 +73,18 @@ class _KnownRun:
     status: str
     params: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, run: Run) -> Self:
-        return cls(run.info.run_id, run.info.status, dict(run.data.params), dict(run.data.metrics))
+        data = run.data
+        return cls(
+            run.info.run_id,
+            run.info.status,
+            dict(data.params),
+            dict(data.metrics),
+            dict(data.tags),
+        )
 
 
 class Tracker:
@@ -87,10 +115,21 @@ class Tracker:
         # How many evaluations of each trial have been handed over: a late second report of one
         # (a retried worker) has another time, and would be a second point at the same step.
         self._evaluations: dict[int, int] = {}
-        self._writer: Writer[_Work] = Writer(self._write, _merge)
+        self._writer: Writer[_Work] = Writer(
+            self._write, _merge, threads=SERVER_THREADS if is_server(uri) else 1
+        )
 
     @classmethod
-    def open(cls, uri: str | None, *, experiment: str, run_name: str, search_id: str) -> Tracker:
+    def open(
+        cls,
+        uri: str | None,
+        *,
+        experiment: str,
+        run_name: str,
+        search_id: str,
+        connection: Connection | None = None,
+        is_new: bool = False,
+    ) -> Tracker:
         """Return a tracker for the search `search_id`, new or known.
 
         Args:
@@ -98,6 +137,8 @@ class Tracker:
             experiment: The experiment's name; it is made if it is new.
             run_name: The name of the parent run if it is made.
             search_id: What tells this search from all others; letters, digits, `-`, `_`.
+            connection: From `connect` with this URI and experiment, if that was called already.
+            is_new: MLflow has never heard of the search, so it need not be looked for.
 
         Raises:
             TrackingError: MLflow refuses or cannot be reached. A server that does not answer is
@@ -105,10 +146,10 @@ class Tracker:
         """
         assert not set(search_id) & set("'`\\"), "the id is quoted in a filter"
         uri = resolve_uri(uri)
-        client, experiment_id = connect(uri, experiment)
+        client, experiment_id = connection or connect(uri, experiment)
 
         def find_or_create() -> list[Run]:
-            runs = _search(client, experiment_id, search_id)
+            runs = [] if is_new else _search(client, experiment_id, search_id)
             if all(TRIAL_TAG in run.data.tags for run in runs):
                 tags = {SEARCH_TAG: search_id, **_source_tags()}
                 runs.append(client.create_run(experiment_id, tags=tags, run_name=run_name))
@@ -153,12 +194,36 @@ class Tracker:
 
         def write() -> None:
             run_id = self._parent.run_id
-            self._client.log_batch(run_id, params=_params(new), tags=_tags(tags))
-            self._client.log_text(run_id, study_yaml, "study.yaml")
-            self._set_status(self._parent, "running")
+            with ThreadPoolExecutor(1) as beside:  # a server may be slow to answer
+                file = beside.submit(self._client.log_text, run_id, study_yaml, "study.yaml")
+                self._client.log_batch(run_id, params=_params(new), tags=_tags(tags))
+                self._set_status(self._parent, "running")
+                file.result()
 
         within(STORE_SECONDS, self.uri, write)
         known.update(new)
+
+    def show(self, shown: Shown) -> None:
+        """Give the experiment's page views with the columns and charts of this search."""
+        for key, value in view_tags(shown).items():
+            self._put_entity(
+                f"view {key}",
+                partial(self._client.set_experiment_tag, self.experiment_id, key, value),
+            )
+
+    def used(self, data: Sequence[DataUse]) -> None:
+        """Say what data the search trains and measures on."""
+        inputs = [dataset_input(use) for use in data]
+        self._put_entity("the data sets", partial(self._client.log_inputs, self.run_id, inputs))
+
+    def found(self, model: BestModel) -> None:
+        """Say which model is the best, and where it lies; of a known one nothing is written."""
+        if self._parent.tags.get(MODEL_TAG, "").partition(":")[0] != str(model.trial):
+            write = partial(log_best_model, self._client, self.experiment_id, self.run_id, model)
+            self._put_entity("the best model", write)
+
+    def _put_entity(self, key: str, write: Callable[[], None]) -> None:
+        self._writer.put(key, _EntityWork(write))
 
     def trial_started(self, record: TrialRecord) -> None:
         """Say that a trial runs, for the first time or again."""
@@ -198,7 +263,9 @@ class Tracker:
             artifacts: Text by file name.
         """
         tags = {**tags, "state": state, "mlflow.note.content": description}
-        self._writer.put(_SEARCH_KEY, _SearchWork(state, time.time(), metrics, tags, artifacts))
+        self._writer.put(_SEARCH_KEY, _SearchWork(state, time.time(), metrics, tags))
+        for name, text in artifacts.items():
+            self._writer.put(name, _FileWork(name, text))
 
     def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Write what is left, for at most `seconds`; `problems` says what was not written."""
@@ -215,11 +282,15 @@ class Tracker:
         self._evaluations[record.number] = max(known, last)
         self._writer.put(_trial_key(record.number), _TrialWork(record))
 
-    # From here on: the writer's thread.
+    # From here on: the writer's threads.
 
     def _write(self, key: str, work: _Work) -> None:
         if isinstance(work, _SearchWork):
             self._write_search(work)
+        elif isinstance(work, _EntityWork):
+            work.write()
+        elif isinstance(work, _FileWork):
+            self._client.log_text(self.run_id, work.text, work.name)
         elif work.record is not None:
             self._write_trial(work.record, work.evaluations)
         else:
@@ -247,7 +318,8 @@ class Tracker:
         if number in self._create_failed:
             # The earlier call may have arrived although its answer did not.
             found = _search(self._client, self.experiment_id, self.search_id)
-            self._children = _children(found) | self._children
+            for other, run in _children(found).items():
+                self._children.setdefault(other, run)  # in place: other threads add theirs
             if number in self._children:
                 return self._children[number]
         self._create_failed.add(number)
@@ -257,14 +329,14 @@ class Tracker:
             "mlflow.parentRunId": self._parent.run_id,
             **_source_tags(),
         }
-        run = self._client.create_run(
+        created = self._client.create_run(
             self.experiment_id,
             start_time=milliseconds(record.started) if record.started is not None else None,
             tags=tags,
             run_name=projection.run_name(record),
         )
         self._create_failed.discard(number)
-        self._children[number] = _KnownRun.of(run)
+        self._children[number] = _KnownRun.of(created)
         return self._children[number]
 
     def _write_search(self, work: _SearchWork) -> None:
@@ -277,8 +349,6 @@ class Tracker:
         ]
         self._client.log_batch(run.run_id, metrics=new, tags=_tags(work.tags))
         run.metrics.update({metric.key: metric.value for metric in new})
-        for name, text in work.artifacts.items():
-            self._client.log_text(run.run_id, text, name)
         self._set_status(run, work.state, work.ended)
 
     def _set_status(self, run: _KnownRun, state: str, ended: float | None = None) -> None:
@@ -292,7 +362,7 @@ class Tracker:
 
 
 def _merge(older: _Work, newer: _Work) -> _Work:
-    if isinstance(newer, _SearchWork) or isinstance(older, _SearchWork):
+    if not isinstance(newer, _TrialWork) or not isinstance(older, _TrialWork):
         return newer
     return _TrialWork(newer.record or older.record, older.evaluations + newer.evaluations)
 

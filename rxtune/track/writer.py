@@ -1,4 +1,4 @@
-"""A daemon thread that writes the newest work of every key and never raises."""
+"""Daemon threads that write the newest work of every key and never raise."""
 
 from __future__ import annotations
 
@@ -34,23 +34,32 @@ class Writer(Generic[Work]):
     """Writes work in the background: one pending item per key, so a slow store costs no memory.
 
     Args:
-        write: Does the work of one key; called from the thread, again after a passing error.
+        write: Does the work of one key; called from the threads, never from two for the same key,
+            and again after a passing error.
         merge: Joins older and newer work of the same key into one.
+        threads: How many keys are written at a time: one that waits for an answer holds up only
+            its own.
     """
 
     def __init__(
-        self, write: Callable[[str, Work], None], merge: Callable[[Work, Work], Work]
+        self,
+        write: Callable[[str, Work], None],
+        merge: Callable[[Work, Work], Work],
+        threads: int = 1,
     ) -> None:
         self.problems: list[str] = []
         self._write = write
         self._merge = merge
         self._pending: dict[str, Work] = {}
-        self._busy: str | None = None
-        self._retry_seconds = 0.0
+        self._busy: set[str] = set()
         self._closes_at: float | None = None
         self._changed = Condition()
-        self._thread = Thread(target=self._run, name="rxtune-mlflow-writer", daemon=True)
-        self._thread.start()
+        self._threads = [
+            Thread(target=self._run, name=f"rxtune-mlflow-writer-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def put(self, key: str, work: Work) -> None:
         """Add work to what is pending for `key`, and return at once."""
@@ -70,37 +79,46 @@ class Writer(Generic[Work]):
             if self._closes_at is None:
                 self._closes_at = time.monotonic() + seconds
             self._changed.notify_all()
-        self._thread.join(seconds)
+            closes_at = self._closes_at
+        for thread in self._threads:
+            thread.join(max(0.0, closes_at - time.monotonic()))
         with self._changed:
-            unfinished = [self._busy] if self._busy is not None else []
-            return unfinished + [key for key in self._pending if key not in unfinished]
+            return [*self._busy, *(key for key in self._pending if key not in self._busy)]
 
     def _run(self) -> None:
-        while (item := self._next()) is not None:
+        retry_seconds = 0.0
+        while (item := self._next(retry_seconds)) is not None:
             key, work = item
             try:
                 self._write(key, work)
             except Exception as error:
-                self._failed(key, work, error)
+                retry_seconds = self._failed(key, work, error, retry_seconds)
             else:
-                self._retry_seconds = 0.0
+                retry_seconds = 0.0
             with self._changed:
-                self._busy = None
+                self._busy.discard(key)
+                self._changed.notify_all()  # another thread may wait for this very key
 
-    def _next(self) -> tuple[str, Work] | None:
+    def _next(self, retry_seconds: float) -> tuple[str, Work] | None:
         """Wait for work, and after an error for the time to retry; None when it is over."""
         with self._changed:
-            self._pause()
-            while not self._pending and self._closes_at is None:
+            self._pause(retry_seconds)
+            while (key := self._first_free()) is None and not self._is_over():
                 self._changed.wait()
-            if not self._pending or self._is_too_late():
+            if key is None or self._is_too_late():
                 return None
-            key = next(iter(self._pending))
-            self._busy = key
+            self._busy.add(key)
             return key, self._pending.pop(key)
 
-    def _pause(self) -> None:
-        retry_at = time.monotonic() + self._retry_seconds
+    def _first_free(self) -> str | None:
+        return next((key for key in self._pending if key not in self._busy), None)
+
+    def _is_over(self) -> bool:
+        """Return whether nothing is left that this thread could write, now or later."""
+        return self._closes_at is not None and (not self._pending or self._is_too_late())
+
+    def _pause(self, seconds: float) -> None:
+        retry_at = time.monotonic() + seconds
         while (now := time.monotonic()) < retry_at and not self._is_too_late():
             if self._closes_at is not None:
                 # A search that has ended waits for us: try once a second from now on.
@@ -110,16 +128,16 @@ class Writer(Generic[Work]):
     def _is_too_late(self) -> bool:
         return self._closes_at is not None and time.monotonic() >= self._closes_at
 
-    def _failed(self, key: str, work: Work, error: Exception) -> None:
+    def _failed(self, key: str, work: Work, error: Exception, paused: float) -> float:
+        """Note an error, keep the work if it may pass, and return the seconds to wait."""
         self.report(f"MLflow, {key}: {' '.join(str(error).split())[:300]}")
         if not _is_passing(error):
-            return
+            return paused
         with self._changed:
             newer = self._pending.pop(key, None)
             # To the end of the line: one key that keeps failing must not hold up the others.
             self._pending[key] = work if newer is None else self._merge(work, newer)
-        doubled = max(FIRST_RETRY_SECONDS, 2 * self._retry_seconds)
-        self._retry_seconds = min(doubled, LAST_RETRY_SECONDS)
+        return min(max(FIRST_RETRY_SECONDS, 2 * paused), LAST_RETRY_SECONDS)
 
 
 def _is_passing(error: Exception) -> bool:

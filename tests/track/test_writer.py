@@ -1,6 +1,6 @@
 """The writer takes work at once, joins what waits, retries what may pass, and ends in time."""
 
-from threading import Event
+from threading import Barrier, Event
 
 import pytest
 from mlflow.exceptions import MlflowException
@@ -130,3 +130,38 @@ def test_problems_are_bounded():
 def test_closing_twice_is_closing_once():
     writer = Writer(failing([], []), join)
     assert writer.close(10) == writer.close(10) == []
+
+
+def test_several_threads_write_several_keys_at_a_time_but_never_one_key_twice():
+    written, both = [], Barrier(2, timeout=10)
+
+    def write(key, work):
+        if work != [2]:
+            both.wait()  # passes only if the other key is being written at the same time
+        written.append((key, work))
+
+    writer = Writer(write, join, threads=3)
+    writer.put("a", [1])
+    writer.put("b", [1])
+    writer.put("a", [2])
+    writer.put("b", [2])
+    assert writer.close(10) == []
+    assert [n for key, work in written if key == "a" for n in work] == [1, 2]
+    assert [n for key, work in written if key == "b" for n in work] == [1, 2]
+
+
+def test_a_key_that_hangs_holds_up_no_other():
+    go_on, done = Event(), Event()
+
+    def write(key, work):
+        if key == "hangs":
+            go_on.wait(30)
+        else:
+            done.set()
+
+    writer = Writer(write, join, threads=2)
+    writer.put("hangs", [1])
+    writer.put("other", [1])
+    assert done.wait(10)
+    assert writer.close(0.01) == ["hangs"]
+    go_on.set()
