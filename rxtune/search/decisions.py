@@ -15,6 +15,7 @@ from optuna.trial import TrialState as OptunaState
 from rxtune.config import GROWING, SearchSettings, Study
 from rxtune.errors import StudyError
 from rxtune.results import Evaluation, Failure, Replicate, TrialRecord, ZeroShot
+from rxtune.search.interruptions import Interruptions
 from rxtune.search.ledger import Ledger
 from rxtune.search.proposals import Proposal
 from rxtune.search.proposer import Proposer, again
@@ -53,6 +54,7 @@ class SearchStudy:
         self._ledger = ledger
         self._lock = ledger.journal.lock
         self._standings = Standings()
+        self._interruptions = Interruptions()
         self._proposer = Proposer(ledger.study, ledger.attribute(WARM_START))
         self.exhausted: str | None = None
         """Why `ask` has nothing more to propose although trials are left, in one line."""
@@ -139,10 +141,10 @@ class SearchStudy:
         """
         with self._lock:
             trials = self._ledger.trials()
-            interrupted = [trial for trial in trials if is_interrupted(trial)]
-            if len(trials) - len(interrupted) >= self.trials_total:
+            self._interruptions.update(trials)
+            if len(trials) - len(self._interruptions.lost) >= self.trials_total:
                 return None
-            if trial := self._lost(interrupted):
+            if trial := self._interruptions.next:
                 number = self._begin(again(trial), retry_attributes(trial))
             # Once used up the space stays so, and Ray asks again and again while trials run.
             elif self.exhausted is None and (found := self._proposer.next(trials)):
@@ -151,13 +153,6 @@ class SearchStudy:
                 self.exhausted = EXHAUSTED
                 return None
             return self.record(number)
-
-    def _lost(self, interrupted: Sequence[FrozenTrial]) -> FrozenTrial | None:
-        """Return the first of the interrupted trials that was not tried again, if any."""
-        if not interrupted:
-            return None
-        retried = {trial.user_attrs.get("retry_of") for trial in self._ledger.trials()}
-        return next((trial for trial in interrupted if trial.number not in retried), None)
 
     def _begin(self, proposal: Proposal, attributes: Mapping[str, Any]) -> int:
         configuration = proposal.configuration.to_json()
@@ -341,4 +336,4 @@ class SearchStudy:
     def all_failed_early(self) -> str | None:
         """Return why going on is hopeless, or None: see `why_hopeless`."""
         counted = [r for r in self.records() if r.failure is not Failure.INTERRUPTED]
-        return why_hopeless(counted, len(self._proposer.start_points()))
+        return why_hopeless(counted, len(self._proposer.start_points))

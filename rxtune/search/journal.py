@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
 from optuna.storages.journal import BaseJournalBackend
 
 from rxtune.errors import RxtuneError, StudyError
@@ -264,9 +265,12 @@ def _broken_seal(line: bytes, *, must: bool) -> str | None:
 def _parse(line: bytes) -> Log:
     """Return the line's object, or an empty one if it holds none."""
     try:
-        log = json.loads(line)
+        log = orjson.loads(line)  # three times as fast, but it knows no NaN
     except ValueError:
-        return {}
+        try:
+            log = json.loads(line)
+        except ValueError:
+            return {}
     return log if isinstance(log, dict) else {}
 
 

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, Trial
 from rxtune.config import GROWING, SearchSettings, Study, TaskChoice, TaskFile
 from rxtune.config.reader import read_space
 from rxtune.errors import StudyError
+from rxtune.search.in_rungs import InRungs
 from rxtune.search.journal import JournalFile
 from rxtune.search.rungs import STUDY_NAME, build_pruner
 
@@ -31,6 +32,8 @@ class Ledger:
     """The resolved study that the journal carries, what may grow in it as it is now."""
     optuna: optuna.Study
     """The study as Optuna sees it, on this journal."""
+    in_rungs: InRungs
+    """Its trials that have reached a rung."""
 
     def __init__(self, journal: JournalFile) -> None:
         self.journal = journal
@@ -117,11 +120,12 @@ class Ledger:
                 "wrote it, or start a new search"
             )
         self.study = _grown(_study_from_json(attributes["study"]), attributes["growing"])
+        self.in_rungs = InRungs(self.trials)
         self.optuna = optuna.load_study(
             storage=self._storage,
             study_name=STUDY_NAME,
             sampler=optuna.samplers.RandomSampler(),  # proposes nothing: `ask` brings its own
-            pruner=build_pruner(self.study.stopping),
+            pruner=build_pruner(self.study.stopping, self.in_rungs),
         )
         self._trials = self.optuna.get_trials(deepcopy=False)
         self._running = {t.number for t in self._trials if not t.state.is_finished()}

@@ -11,6 +11,7 @@ from optuna.trial import TrialState as OptunaState
 
 from rxtune.config import Configuration, Study
 from rxtune.config.canonical import canonical
+from rxtune.search.changes import Changes
 from rxtune.search.lessons import Experience, Lessons, is_memory
 from rxtune.search.proposals import Grid, Proposal, as_proposal, propose
 from rxtune.search.warm_start import WarmStart
@@ -30,12 +31,15 @@ class Proposer:
             None if warm_start is None else WarmStart.from_json(warm_start, study.space)
         )
         self._lessons = Lessons(minimised=study.select.objective[0] == "compute")
+        self._changes: Changes[FrozenTrial] = Changes(lambda trial: trial.state.is_finished())
+        self._begun: set[int] = set()  # start points
+        self._baseline: tuple[float, ...] | None = None  # what it reached
 
     def next(self, trials: Sequence[FrozenTrial]) -> tuple[Proposal, dict[str, Any]] | None:
         """Return the next proposal and what marks its trial, or None if nothing is left to try."""
-        begun = {trial.user_attrs.get("start_point") for trial in trials}
-        for index, point in enumerate(self.start_points()):
-            if index not in begun:
+        self._look_at(trials)
+        for index, point in enumerate(self.start_points):
+            if index not in self._begun:
                 marks = {"start_point": index} | ({"baseline": True} if index == 0 else {})
                 return as_proposal(self._study.space, point), marks
         experience = self._experience(trials)
@@ -49,8 +53,19 @@ class Proposer:
     def _grid(self) -> Grid:
         return Grid(self._study)
 
+    def _look_at(self, trials: Sequence[FrozenTrial]) -> None:
+        """Note which start points were begun, and what the baseline has reached."""
+        for trial in self._changes.since(trials):
+            attributes = trial.user_attrs
+            if "start_point" in attributes:
+                self._begun.add(attributes["start_point"])
+            is_done = trial.state == OptunaState.COMPLETE
+            if self._baseline is None and "baseline" in attributes and is_done:
+                self._baseline = tuple(trial.values)
+
+    @cached_property
     def start_points(self) -> list[Configuration]:
-        """Return the baseline, what earlier searches found best, and the study's own points.
+        """The baseline, what earlier searches found best, and the study's own points.
 
         Typical points of methods that earlier searches have settled are left out.
         """
@@ -71,10 +86,9 @@ class Proposer:
         their gains to.
         """
         self._lessons.learn(trials)
-        baseline = _baseline_values(trials)
-        if self._warm_start is None or (baseline is None and self._lessons.known):
+        if self._warm_start is None or (self._baseline is None and self._lessons.known):
             return self._lessons.experience()
-        return self._lessons.experience(self._warm_start.lessons(baseline))
+        return self._lessons.experience(self._warm_start.lessons(self._baseline))
 
 
 def again(lost: FrozenTrial) -> Proposal:
@@ -85,10 +99,3 @@ def again(lost: FrozenTrial) -> Proposal:
         distributions=lost.distributions,
         memory={k: v for k, v in lost.system_attrs.items() if is_memory(k)},
     )
-
-
-def _baseline_values(trials: Sequence[FrozenTrial]) -> tuple[float, ...] | None:
-    for trial in trials:
-        if "baseline" in trial.user_attrs and trial.state == OptunaState.COMPLETE:
-            return tuple(trial.values)
-    return None

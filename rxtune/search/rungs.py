@@ -13,32 +13,29 @@ from itertools import accumulate
 from statistics import median
 
 from optuna import Study
-from optuna.pruners import (
-    BasePruner,
-    HyperbandPruner,
-    MedianPruner,
-    NopPruner,
-    SuccessiveHalvingPruner,
-)
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.trial import FrozenTrial, TrialState
 
 from rxtune.config.select import Objective
 from rxtune.config.stopping import Asha, Hyperband, Median, Stopping
 from rxtune.results import Evaluation
+from rxtune.search.in_rungs import RUNG, Halving, InRung, InRungs
 
 STUDY_NAME = "rxtune"
 """Name of the Optuna study in every journal: with a trial's number it decides the bracket."""
-
-_RUNG = "completed_rung_"
 
 Evaluations = Mapping[int, Sequence[Evaluation]]
 """The evaluations of all trials, failed and stopped ones included, by the trial's number."""
 
 
-def build_pruner(stopping: Stopping) -> BasePruner:
+def build_pruner(stopping: Stopping, in_rungs: InRungs) -> BasePruner:
     """Return Optuna's form of the rule that stops trials early, for a search with one objective.
 
     It keeps nothing that the study does not hold: a new one in a new process answers the same.
+
+    Args:
+        stopping: Whose rule it is.
+        in_rungs: Of the study that it will be asked about.
     """
     rule = stopping.rule
     if rule is None:
@@ -49,11 +46,7 @@ def build_pruner(stopping: Stopping) -> BasePruner:
         )
     if isinstance(rule, Hyperband):
         return _Brackets(rule)
-    return SuccessiveHalvingPruner(
-        min_resource=rule.first_rung,
-        reduction_factor=rule.reduction_factor,
-        min_early_stopping_rate=0,
-    )
+    return Halving(rule, in_rungs)
 
 
 class _Brackets(BasePruner):
@@ -95,7 +88,11 @@ def _bracket_shares(rule: Hyperband) -> list[int]:
 
 
 def stop_reason(
-    stopping: Stopping, evaluation: Evaluation, trial: FrozenTrial, trials: Iterable[FrozenTrial]
+    stopping: Stopping,
+    evaluation: Evaluation,
+    trial: FrozenTrial,
+    trials: Iterable[FrozenTrial],
+    in_rungs: Iterable[InRung],
 ) -> str:
     """Return in one line when a trial was stopped, with which value, and which one was needed.
 
@@ -104,6 +101,7 @@ def stop_reason(
         evaluation: After which it was stopped.
         trial: As it stands after the rule was asked.
         trials: All of them, this one included.
+        in_rungs: Those that have reached a rung, this one included.
     """
     rule = stopping.rule
     assert rule is not None, "without a rule nothing is stopped"
@@ -113,13 +111,13 @@ def stop_reason(
         told = f"best dev score so far {best:.4g}, needed the median of {needed:.4g}"
     else:
         bracket = bracket_of(rule, trial.number)
-        rivals = [t for t in trials if bracket_of(rule, t.number) == bracket]
+        rivals = [t for t in in_rungs if bracket_of(rule, t.number) == bracket]
         needed = needed_value(rule.reduction_factor, _last_rung(trial), rivals)
         told = f"dev score {evaluation.value:.4g}, needed {needed:.4g}"
     return _sentence(stopping, trial.number, evaluation, told)
 
 
-def needed_value(reduction_factor: int, rung: str, trials: Iterable[FrozenTrial]) -> float:
+def needed_value(reduction_factor: int, rung: str, trials: Iterable[InRung]) -> float:
     """Return the least value with which a stopped trial would have gone on.
 
     The best 1/η of a rung go on, the trial itself counted; with fewer than η in it, the best one.
@@ -235,8 +233,8 @@ def _median_at(step: int, trials: Iterable[FrozenTrial]) -> float:
 
 
 def _last_rung(trial: FrozenTrial) -> str:
-    rungs = (key for key in trial.system_attrs if key.startswith(_RUNG))
-    return max(rungs, key=lambda key: int(key.removeprefix(_RUNG)))
+    rungs = (key for key in trial.system_attrs if key.startswith(RUNG))
+    return max(rungs, key=lambda key: int(key.removeprefix(RUNG)))
 
 
 def _sentence(stopping: Stopping, number: int, evaluation: Evaluation, told: str) -> str:

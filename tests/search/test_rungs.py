@@ -20,6 +20,7 @@ from rxtune.config.select import OBJECTIVES, Objective
 from rxtune.config.stopping import STOPPERS, Asha, Hyperband, Median, Stopping
 from rxtune.results import Evaluation
 from rxtune.search import ledger
+from rxtune.search.in_rungs import InRungs
 from rxtune.search.journal import JournalFile
 from rxtune.search.rungs import (
     STUDY_NAME,
@@ -57,13 +58,14 @@ class Search:
 
     def __init__(self, stopping: Stopping, journal: Path | None = None) -> None:
         self.stopping = stopping
+        self.in_rungs = InRungs(lambda: self.study.get_trials(deepcopy=False))
         self.journal = JournalFile(journal, sync=lambda _: None) if journal else None
         self.study = optuna.create_study(
             storage=JournalStorage(self.journal) if self.journal else InMemoryStorage(),
             study_name=STUDY_NAME,
             direction="maximize",
             sampler=optuna.samplers.RandomSampler(),
-            pruner=build_pruner(stopping),
+            pruner=build_pruner(stopping, self.in_rungs),
             load_if_exists=True,
         )
 
@@ -92,12 +94,36 @@ class Search:
         last = trial.last_step
         assert last is not None
         reached = evaluation(last, trial.intermediate_values[last])
-        return stop_reason(self.stopping, reached, trial, self.study.get_trials(deepcopy=False))
+        trials = self.study.get_trials(deepcopy=False)
+        return stop_reason(self.stopping, reached, trial, trials, self.in_rungs.all())
 
 
 def rung_values(search: Search, number: int) -> dict[str, float]:
     attributes = search.trial(number).system_attrs
     return {k: v for k, v in attributes.items() if k.startswith("completed_rung_")}
+
+
+# --- the trials in the rungs
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_halving_answers_as_optuna_does_that_looks_at_all_trials(draw: random.Random) -> None:
+    ours, theirs = Search(RULES["asha"]).add(12), Search(RULES["asha"]).add(12)
+    theirs.study.pruner = optuna.pruners.SuccessiveHalvingPruner(
+        min_resource=1, reduction_factor=2, min_early_stopping_rate=0
+    )
+    steps = dict.fromkeys(range(12), 0)
+    while steps:
+        number = draw.choice(list(steps))
+        steps[number] += draw.choice([1, 1, 1, 3])  # past a rung or two at a time as well
+        value = draw.choice([0.1, 0.2, 0.3, 0.4])  # equal ones, too
+        stops = ours.report(number, steps[number], value)
+        assert stops == theirs.report(number, steps[number], value)
+        assert rung_values(ours, number) == rung_values(theirs, number)
+        if stops or steps[number] >= 8:
+            del steps[number]
+    assert {t.number for t in ours.in_rungs.all()} == set(range(12))
 
 
 # --- brackets
