@@ -66,7 +66,7 @@ class Passes:
         return point.requires_grad_(True)
 
     def through(self, delta: Tensor) -> Tensor:
-        """Return the input shifted by delta (B, T, H), on the graph of the weights before the site.
+        """Return the input shifted by delta (B, T, H), on the graph of what lies before the site.
 
         For the only pass that trains: of the input nothing is kept, so no other pass may follow.
         """
