@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help search test test-cluster lint smoke encoder clean
+.PHONY: help search test test-cluster lint smoke docs encoder clean
 
 SPACE ?= search_spaces/rs.yaml
 ARGS ?=
@@ -41,6 +41,11 @@ lint: $(INSTALLED_TEST)  ## check style, format and types
 	@"$(BIN)/python" -m ruff check .
 	@"$(BIN)/python" -m ruff format --check .
 	@"$(BIN)/python" -m mypy
+
+docs: $(INSTALLED_TEST)  ## build the documentation into build/site, which opens from disk
+	@"$(BIN)/python" docs/_build/reference.py
+	@NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --strict
+	@echo "Open build/site/index.html; with search: python3 -m http.server -b 127.0.0.1 -d build/site"
 
 encoder: $(INSTALLED)  ## rebuild the encoder that ships with the package (slow)
 	@"$(BIN)/python" -m rxtune.testbed.pretrain

@@ -24,6 +24,10 @@ class DataError(RxtuneError):
     exit_code = 3
 
 
+class DamagedCheckpointError(DataError):
+    """A checkpoint is not whole: whoever can train again may do without it."""
+
+
 class ModelError(RxtuneError):
     """An encoder cannot be loaded or does not fit the method."""
 
@@ -38,6 +42,10 @@ class TrialOutOfMemoryError(RxtuneError):
     """A trial needs more memory than its device has: it fails, the search goes on."""
 
 
+class NodeLeavingError(RxtuneError):
+    """A trial's machine is about to leave: it goes on elsewhere from its last checkpoint."""
+
+
 class DiskFullError(RxtuneError):
     """A disk is full: the search ends, and a resume goes on from what it holds."""
 
@@ -46,6 +54,10 @@ class ClusterError(RxtuneError):
     """Resources asked for do not exist, or Ray cannot be reached."""
 
     exit_code = 4
+
+
+class TakenOverError(ClusterError):
+    """Another driver goes on with this search: nothing of it is to be written here any more."""
 
 
 class TrackingError(RxtuneError):

@@ -7,12 +7,13 @@ import os
 import re
 import shutil
 import tempfile
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Thread
-from typing import TYPE_CHECKING
+from threading import Event, Thread
+from typing import TYPE_CHECKING, TypeVar
 
 from rxtune.errors import ClusterError, DiskFullError, RxtuneError, StudyError
 
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
     from pyarrow import fs
 
 ANSWER_SECONDS = 10.0
-"""How long a storage may take to show that it can be written."""
+"""How long a storage may take to answer at all."""
+WRITE_SECONDS = 60.0
+"""How long it may then take to show that it can be written: some seconds for each request."""
+PAUSES = (1.0, 2.0, 4.0)  # seconds before each further try of what a storage has refused
 
+_Found = TypeVar("_Found")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_IN_WORDS = ("No space left on device", "Disk quota exceeded")
 
@@ -124,6 +129,18 @@ def write_whole(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
         filesystem.move(target, path)
 
 
+def upload(local: Path, filesystem: fs.FileSystem, target: str) -> None:
+    """Copy a file of this machine to a storage; in an object store an older one stays till then.
+
+    An upload that fails is an OSError; `copy_files` of pyarrow takes no notice of the end of one.
+    """
+    import pyarrow as pa
+
+    # Mapped: a stream that was closed by a failing read would make a file of what it has got.
+    with pa.memory_map(str(local)) as source, filesystem.open_output_stream(target) as stream:
+        stream.write(source.read_buffer())
+
+
 def read_whole(filesystem: fs.FileSystem, path: str) -> bytes:
     """Return the content of a small file."""
     with filesystem.open_input_stream(path) as stream:
@@ -186,6 +203,22 @@ def size_text(number: float) -> str:
     return f"{number / 1e3:.0f} kB"
 
 
+def persistently(action: Callable[[], _Found], *, pauses: Sequence[float] | None = None) -> _Found:
+    """Return what an action gives; while the storage fails, try it again after `PAUSES`.
+
+    Raises:
+        OSError: The storage failed every time, or is full: that does not pass by itself.
+    """
+    for pause in PAUSES if pauses is None else pauses:
+        try:
+            return action()
+        except OSError as error:
+            if is_disk_full(error):
+                raise
+            time.sleep(pause)
+    return action()
+
+
 @contextmanager
 def telling_of_full_disk(place: str, what: str, needed: int | None = None) -> Iterator[None]:
     """Name the place that is full, where a library says only that some is.
@@ -238,18 +271,19 @@ def require_writable(place: str, seconds: float | None = None) -> None:
 
     Args:
         place: Path or URI; need not exist.
-        seconds: How long the answer may take; `ANSWER_SECONDS` by default. Measured here, because
-            a server that accepts a connection and says nothing is retried for minutes.
+        seconds: How long the first answer may take; `ANSWER_SECONDS` by default. Measured here,
+            because a server that accepts a connection and says nothing is retried for minutes.
 
     Raises:
         ClusterError: it cannot be written, or does not answer in time.
     """
     limit = ANSWER_SECONDS if seconds is None else seconds
     outcome: list[Exception | None] = []
+    answers = Event()
 
     def probe() -> None:
         try:
-            _write_and_delete(place)
+            _write_and_delete(place, answers)
             outcome.append(None)
         except Exception as error:
             outcome.append(error)
@@ -257,12 +291,16 @@ def require_writable(place: str, seconds: float | None = None) -> None:
     thread = Thread(target=probe, name="rxtune-storage", daemon=True)
     thread.start()
     thread.join(limit)
+    if answers.is_set():
+        limit = WRITE_SECONDS
+        thread.join(limit)
     error = outcome[0] if outcome else TimeoutError(f"no answer within {limit:g} s")
     if error is not None:
         raise ClusterError(_refusal(place, error)) from error
 
 
-def _write_and_delete(place: str) -> None:
+def _write_and_delete(place: str, answers: Event) -> None:
+    """Write and delete a file; set `answers` once the storage has said anything."""
     from pyarrow import fs
 
     filesystem, path = open_place(place)
@@ -270,6 +308,12 @@ def _write_and_delete(place: str) -> None:
         with tempfile.TemporaryFile(dir=nearest_folder(Path(path))):
             return
     probe = f"{path}/.rxtune-probe"
+    try:
+        filesystem.get_file_info(probe)
+    except OSError as error:
+        if "NETWORK_CONNECTION" in str(error):  # else what writing says is clearer
+            raise
+    answers.set()
     make_folder(filesystem, path)
     with filesystem.open_output_stream(probe) as stream:
         stream.write(b"rxtune")

@@ -186,8 +186,9 @@ def result(space: Path, *records: TrialRecord) -> Any:
     view = SimpleNamespace(
         name="rs",
         study=study,
-        task=SimpleNamespace(name="babel"),
+        task=SimpleNamespace(name="babel", source_language="eng"),
         encoder="babel-tiny",
+        folder=space.parent / "runs" / "rs",
         dev_examples=1000,
         disk_forecast=0,
     )
@@ -228,6 +229,7 @@ def test_a_mean_that_does_not_exist_is_no_metric(space: Path) -> None:
     end = conclude(result(space, trial(0, 0.5, Configuration())))
     assert "held_out_mean" not in end.metrics  # there is no target but the dev language
     assert not any(math.isnan(value) for value in end.metrics.values())
+    assert "nan" not in end.description
 
 
 def test_a_search_without_a_result_says_so(space: Path) -> None:
@@ -260,3 +262,19 @@ def test_a_plan_that_is_handed_in_is_not_made_again(
     api.search(load_study(space), options, plan=cast("Any", plan))
     api.search(load_study(space), options)
     assert heard == [plan, made]
+
+
+def test_the_page_of_a_search_says_the_result_the_space_and_how_again(space: Path) -> None:
+    plain = trial(0, 0.5, Configuration(), qaa=0.6, qab=0.4)
+    end = conclude(result(space, plain, trial(1, 0.62, ROBUST, qaa=0.7, qab=0.5)))
+    assert end.description.startswith(
+        "**rxtune search `rs`** of `babel-tiny` on `babel`, trained in eng, chosen by qaf. Best:"
+        " trial 1, `rs_rp`, dev 62.0 %, +12.0 points over the best plain; held-out mean 60.0 %."
+    )
+    assert "sigma: {log_uniform: [0.1, 3.0], when: {method: [rs_rp]}}\n" in end.description
+    assert "rxtune search --space study.yaml" in end.description
+    assert end.artifacts["languages.csv"].splitlines()[:2] == [
+        "language,role,best robust,best plain,default plain",
+        "eng,source,90.0,90.0,90.0",
+    ]
+    assert end.best_trial is None  # no model lies in the folder

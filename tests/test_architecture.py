@@ -18,6 +18,7 @@ FLOORS = {
     "api": 4,
     "search": 3,
     "report": 3,
+    "export": 3,
     "train": 2,
     "data": 1,
     "perturb": 1,
@@ -42,6 +43,9 @@ HOMES = {
     "rich": {"cli"},
     "transformers": {"data", "train", "testbed"},
     "matplotlib": {"report"},
+    "onnxruntime": {"train"},
+    "huggingface_hub": {"data", "search", "report"},
+    "pandas": {"api"},
     "jinja2": {"report"},
 }
 """Where a library may be imported at all, inside functions included."""
@@ -51,6 +55,7 @@ HEAVY = {
     "matplotlib",
     "mlflow",
     "optuna",
+    "pandas",
     "pyarrow",
     "ray",
     "scipy",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from rxtune import storage
 from rxtune.errors import ClusterError, DiskFullError, StudyError
 from rxtune.search.options import SearchOptions
+from tests.faulty_store import faulty_store
 
 NAMES = st.lists(st.from_regex(r"[a-z0-9.-]{1,8}", fullmatch=True), min_size=1, max_size=3)
 PATHS = st.sampled_from(["/data", "data/", "s3://b", "s3://b/x/", "file:///a%20b", "/odd?name"])
@@ -165,6 +167,21 @@ def test_a_server_that_says_nothing_is_not_waited_for(bucket: Any) -> None:
 # --- folders
 
 
+def test_a_slow_storage_is_waited_for_once_it_has_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = threading.Event()
+
+    def answer_and_take_time(place: str, answers: threading.Event) -> None:
+        answers.set()
+        assert done.wait(60)  # a mock of a storage that takes seconds for every request
+
+    monkeypatch.setattr(storage, "_write_and_delete", answer_and_take_time)
+    threading.Timer(2.0, done.set).start()
+    storage.require_writable("s3://slow/x", seconds=1.0)
+    assert done.is_set()
+
+
 def test_only_a_folder_without_a_file_is_deleted(bucket: Any, tmp_path: Path) -> None:
     for place in (bucket.uri("folders"), str(tmp_path / "folders")):
         filesystem, path = storage.open_place(place)
@@ -248,3 +265,50 @@ def test_what_lies_below_a_folder_is_added_up(bucket: Any, tmp_path: Path) -> No
             with filesystem.open_output_stream(f"{path}/{name}") as stream:
                 stream.write(b"12345")
         assert storage.bytes_below(filesystem, path) == 10
+
+
+@pytest.mark.parametrize("position", [0, 1, 2], ids=["beginning", "amid", "end"])
+def test_an_upload_that_fails_anywhere_is_an_error_and_the_older_file_stays(
+    bucket: Any, tmp_path: Path, position: int
+) -> None:
+    local = tmp_path / "file"
+    local.write_bytes(b"new" * 1000)
+    with faulty_store(bucket.endpoint) as store:
+        options = f"endpoint_override={store.endpoint}&scheme=http&region=us-east-1"
+        files, path = storage.open_place(f"s3://{bucket.name}/sent{position}?{options}")
+        storage.write_whole(files, path, b"old")
+        store.refuse_uploads(*[""] * position, "deny")
+        with pytest.raises(OSError, match="ACCESS_DENIED"):
+            storage.upload(local, files, path)
+        store.work()
+        assert storage.read_whole(files, path) == b"old"
+        storage.upload(local, files, path)
+        assert storage.read_whole(files, path) == local.read_bytes()
+
+
+# --- a storage that fails for a while
+
+
+def failing(times: int, error: Exception) -> Any:
+    left = [error] * times
+
+    def act() -> str:
+        if left:
+            raise left.pop()
+        return "done"
+
+    return act
+
+
+def test_what_a_storage_refuses_is_tried_again() -> None:
+    assert storage.persistently(failing(2, OSError("no")), pauses=(0.0, 0.0)) == "done"
+    with pytest.raises(OSError, match="no"):
+        storage.persistently(failing(3, OSError("no")), pauses=(0.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "full"), DiskFullError("full"), ValueError("odd")]
+)
+def test_what_does_not_pass_by_itself_is_not_tried_again(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        storage.persistently(failing(1, error), pauses=(0.0, 0.0))

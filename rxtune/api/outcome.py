@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rxtune.config import Study
     from rxtune.report import Summary, Table
     from rxtune.search.views import Conclusion, SearchResult
 
@@ -35,27 +36,81 @@ def front_of(result: SearchResult) -> Table | None:
 
 def conclude(result: SearchResult) -> Conclusion:
     """Return what MLflow shows of the whole search: the winner's figures and the comparison."""
-    from rxtune.report import comparison_table, describe, markdown, winner_metrics, winner_tags
+    from rxtune.report import languages_csv, winner_metrics, winner_tags
+    from rxtune.search.models import ModelStore
     from rxtune.search.views import Conclusion
 
-    summary = summary_of(result)
-    head = (
-        f"**rxtune search `{result.view.name}`** of `{result.view.encoder}` on"
-        f" `{result.view.task.name}`. Reproduce: `rxtune search --space study.yaml` with the"
-        " artifact `study.yaml`."
-    )
-    text, artifacts = describe(summary, result.view.name), {}
-    artifacts["summary.md"] = markdown(comparison_table(summary))
-    if front := front_of(result):
-        artifacts["pareto_front.md"] = markdown(front)
-        text = f"{text}\n\nPareto front:\n\n{markdown(front)}"
+    summary, view = summary_of(result), result.view
     disk = {
         "disk_peak_bytes": float(result.disk_peak),
-        "disk_forecast_bytes": float(result.view.disk_forecast),
+        "disk_forecast_bytes": float(view.disk_forecast),
     }
     return Conclusion(
         metrics=winner_metrics(summary) | disk,
         tags=winner_tags(summary),
-        description=f"{head}\n\n{text}",
-        artifacts=artifacts,
+        description=_page(result, summary),
+        artifacts={**_tables(result, summary), "languages.csv": languages_csv(summary)},
+        best_trial=ModelStore(str(view.folder), view.folder / "best").crowned,
     )
+
+
+def _tables(result: SearchResult, summary: Summary) -> dict[str, str]:
+    from rxtune.report import comparison_table, markdown
+
+    tables = {"summary.md": markdown(comparison_table(summary))}
+    if front := front_of(result):
+        tables["pareto_front.md"] = markdown(front)
+    return tables
+
+
+def _page(result: SearchResult, summary: Summary) -> str:
+    """Return the Markdown of the search's page: on what, the result, the space, and how again."""
+    from rxtune.report import describe, markdown
+
+    view = result.view
+    parts = [
+        f"**rxtune search `{view.name}`** of `{view.encoder}` on `{view.task.name}`, trained in"
+        f" {view.task.source_language}, chosen by {', '.join(summary.dev_languages) or '–'}."
+        f" {_in_a_sentence(summary)}",
+        describe(summary, view.name),
+    ]
+    if front := front_of(result):
+        parts.append(f"Pareto front:\n\n{markdown(front)}")
+    parts += [
+        f"**Searched** (units: {view.study.units})\n\n```yaml\n{space_text(view.study)}```",
+        f"**Reproduce** with the artifact `study.yaml`, seed {view.study.search.seed}; the"
+        " versions are among the tags:\n\n```bash\nrxtune search --space study.yaml\n```",
+        f"**Trials with columns and plots**: the menu *Views* of *Runs*, or `rxtune ui"
+        f" {view.name}`.",
+    ]
+    return "\n\n".join(parts)
+
+
+def _in_a_sentence(summary: Summary) -> str:
+    """Return the result: what MLflow shows of a page before one asks for more."""
+    from rxtune.report.tables import points
+
+    best = summary.winner
+    if best is None or best.value is None or best.zero_shot is None:
+        return "No trial has a result."
+    gain = ""
+    if summary.gain is not None and best is summary.best_robust:
+        gain = f", {points(summary.gain)} points over the best plain"
+    held_out = ""
+    if best.zero_shot.held_out_languages:
+        held_out = f"; held-out mean {100 * best.zero_shot.held_out_mean:.1f} %"
+    return (
+        f"Best: trial {best.number}, `{best.configuration.method}`, dev {100 * best.value:.1f} %"
+        f"{gain}{held_out}."
+    )
+
+
+def space_text(study: Study) -> str:
+    """Return the space as its file has it, a line per parameter."""
+    import yaml
+
+    lines = []
+    for name, domain in study.space.to_plain().items():
+        text = yaml.safe_dump(domain, default_flow_style=True, width=200).strip()
+        lines.append(f"{name}: {text.removesuffix('...').strip()}\n")
+    return "".join(lines)

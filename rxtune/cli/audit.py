@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rxtune.cli.console import output, rich_table
-from rxtune.cli.options import Runs
+from rxtune.cli.options import AsJson, RunName, Runs
 from rxtune.errors import StudyError
+
+if TYPE_CHECKING:
+    from rxtune.report import Audit
 
 
 def audit(
-    run: Annotated[str, typer.Argument(help="Name of the run.", metavar="RUN")],
+    run: RunName,
     runs: Runs = Path("runs"),
     csv: Annotated[
         Path | None, typer.Option(help="File to write the table to as well.", metavar="FILE")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Tell how well the dev language, and every other signal, ranked a search's trials.
 
@@ -26,11 +30,21 @@ def audit(
     Example: rxtune audit rs-1122-0931
     """
     from rxtune import api
-    from rxtune.report.audit import audit_csv, audit_notes, audit_table, row_name
+    from rxtune.cli.as_json import audit_document, print_json
+    from rxtune.report.audit import audit_csv
 
     found = api.audit(run, runs)
     if csv is not None:
         _write(csv, audit_csv(found))
+    if as_json:
+        print_json(audit_document(run, found))
+    else:
+        _show(run, found)
+
+
+def _show(run: str, found: Audit) -> None:
+    from rxtune.report.audit import audit_notes, audit_table, row_name
+
     own = next((row_name(signal) for signal in found.signals if signal.has_chosen), "")
     output.print(f"How well each signal would have ranked the trials of [bold]{run}[/]:\n")
     output.print(rich_table(audit_table(found), bold=own))

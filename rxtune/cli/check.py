@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from rxtune.cli import options as flags
-from rxtune.cli.console import errors, output
+from rxtune.cli.console import errors, for_people, output
 from rxtune.cli.data import plain_table, show_data
 from rxtune.config.budget import write_duration
 from rxtune.config.names import short
@@ -43,6 +43,7 @@ def check(
     gpus_per_trial: flags.GpusPerTrial = None,
     address: flags.Address = None,
     storage: flags.Storage = None,
+    as_json: flags.AsJson = False,
 ) -> None:
     """Validate a space file, its data and its encoder, and forecast the cost; trains nothing.
 
@@ -52,6 +53,7 @@ def check(
     Example: rxtune check --space search_spaces/rs.yaml --trials 60
     """
     from rxtune import api
+    from rxtune.cli.as_json import check_document, print_json
     from rxtune.cli.cluster import show_cluster
     from rxtune.config import load_study
 
@@ -71,9 +73,12 @@ def check(
         gpus_per_trial=gpus_per_trial, address=address, storage=storage,
         tracking_uri=tracking_uri,
     )  # fmt: skip
-    checked = api.check(study, on_data=_show_data, options=options, on_cluster=show_cluster)
-    _show_forecast(checked.forecast, study.search, runs)
-    output.print(f"[bold]{escape(str(space))} can be searched.[/] Nothing was trained.")
+    with for_people(as_json):
+        checked = api.check(study, on_data=_show_data, options=options, on_cluster=show_cluster)
+        _show_forecast(checked.forecast, study.search, runs)
+        output.print(f"[bold]{escape(str(space))} can be searched.[/] Nothing was trained.")
+    if as_json:
+        print_json(check_document(checked))
 
 
 def _show_data(ground: Ground, data: DataSummary, unknown: tuple[UnknownShare, ...]) -> None:
@@ -102,7 +107,7 @@ def _show_forecast(forecast: Forecast, search: SearchSettings, runs: Path) -> No
     output.print(_disk(forecast, runs), soft_wrap=True)
     output.print(_total(forecast) + _besides(search), soft_wrap=True)
     for note in (*forecast.notes, *forecast.disk.shortages(runs, str(runs))):
-        errors.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
+        errors.print(f"[magenta]note:[/] {escape(note)}", soft_wrap=True)
 
 
 def _method_row(forecast: Forecast, method: MethodForecast) -> tuple[str, ...]:

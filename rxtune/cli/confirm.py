@@ -11,8 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rxtune.cli.console import output
-from rxtune.cli.options import Address, CpusPerTrial, GpusPerTrial, Runs, Workers, place_flags
+from rxtune.cli.console import for_people, output
+from rxtune.cli.options import (
+    Address,
+    AsJson,
+    CpusPerTrial,
+    GpusPerTrial,
+    RunName,
+    Runs,
+    Workers,
+    place_flags,
+)
 
 if TYPE_CHECKING:
     from rxtune.report import Confirmation
@@ -24,7 +33,7 @@ _WHAT = "What to confirm"
 
 
 def confirm(
-    run: Annotated[str, typer.Argument(help="Name of the run.", metavar="RUN")],
+    run: RunName,
     seeds: Annotated[
         int, typer.Option(min=2, help="Fresh seeds per configuration.", rich_help_panel=_WHAT)
     ] = 5,
@@ -47,6 +56,7 @@ def confirm(
     cpus_per_trial: CpusPerTrial = 1.0,
     gpus_per_trial: GpusPerTrial = None,
     address: Address = None,
+    as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Retrain a search's best robust and plain configurations on fresh seeds, and test each once.
 
@@ -58,6 +68,7 @@ def confirm(
     Example: rxtune confirm rs-1122-0931 --trial 4 --configuration method=rs_rp,sigma=0.5
     """
     from rxtune import api
+    from rxtune.cli.as_json import confirm_document, print_json
     from rxtune.search.run_folder import RunFolder
 
     folder = RunFolder.existing(runs, run)  # a wrong name is refused before anything is said
@@ -70,9 +81,13 @@ def confirm(
         address=address,
     )
     what = _Named(seeds=seeds, top=top, trials=trial or (), configurations=configuration or ())
-    output.print(what.announcement(run), soft_wrap=True, markup=False)
-    _show(_retrained(options, what))
-    _show_files(folder)
+    with for_people(as_json):
+        output.print(what.announcement(run), soft_wrap=True, markup=False)
+        found = _retrained(options, what)
+        _show(found)
+        _show_files(folder)
+    if as_json:
+        print_json(confirm_document(run, found, _files(folder)))
 
 
 def _retrained(options: SearchOptions, what: _Named) -> Confirmation:
@@ -172,8 +187,15 @@ def _show(result: Confirmation) -> None:
     output.print(verdict(result), style="bold", soft_wrap=not wraps, markup=False)
 
 
+def _files(folder: RunFolder) -> dict[str, Path | None]:
+    """Return where the tables and the predictions lie."""
+    kept = folder.predictions
+    tables = {name: folder.path / f"confirm.{name}" for name in ("md", "csv")}
+    return {**tables, "predictions": kept if kept.is_dir() else None}
+
+
 def _show_files(folder: RunFolder) -> None:
-    tables = [f"{folder.path / name}" for name in ("confirm.md", "confirm.csv")]
-    output.print(f"Tables: {' and '.join(tables)}", soft_wrap=True, markup=False)
-    if folder.predictions.is_dir():
-        output.print(f"Predictions: {folder.predictions}", soft_wrap=True, markup=False)
+    files = _files(folder)
+    output.print(f"Tables: {files['md']} and {files['csv']}", soft_wrap=True, markup=False)
+    if files["predictions"] is not None:
+        output.print(f"Predictions: {files['predictions']}", soft_wrap=True, markup=False)

@@ -63,7 +63,7 @@ def show_data(
         total = sum(data.dropped.values())
         output.print(f"{total:,} rows of the data set are no examples and left out")
     for note in (*data.warnings, *_uncovered(shares)):
-        errors.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
+        errors.print(f"[magenta]note:[/] {escape(note)}", soft_wrap=True)
 
 
 def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
@@ -93,7 +93,7 @@ def _unknown(share: UnknownShare | None) -> str:
     if share is None:
         return "–"
     text = f"{100 * share.share:.1f} %"
-    return text if share.is_covered else f"[yellow]{text}[/]"
+    return text if share.is_covered else f"[magenta]{text}[/]"
 
 
 def _uncovered(shares: tuple[UnknownShare, ...]) -> list[str]:

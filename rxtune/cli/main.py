@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -15,9 +16,12 @@ from rich.markup import escape
 from rxtune.cli.audit import audit
 from rxtune.cli.check import check
 from rxtune.cli.confirm import confirm
-from rxtune.cli.console import errors
+from rxtune.cli.console import errors, print_in_any_encoding
+from rxtune.cli.export import export
+from rxtune.cli.predict import predict
 from rxtune.cli.report import report
 from rxtune.cli.search import search
+from rxtune.cli.status import status
 from rxtune.cli.tasks import tasks
 from rxtune.cli.ui import ui
 from rxtune.errors import RxtuneError
@@ -30,7 +34,6 @@ garbage among them takes a fifth of the start."""
 app = typer.Typer(
     name="rxtune",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Search for the robust training (radius, PGD steps, sigma) that makes a multilingual"
@@ -39,10 +42,13 @@ app = typer.Typer(
     " 5 every trial failed · 130 interrupted · 1 anything else.",
 )
 app.command()(search)
+app.command()(status)
 app.command()(check)
 app.command()(confirm)
 app.command()(audit)
 app.command()(report)
+app.command()(export)
+app.command()(predict)
 app.command()(tasks)
 app.command()(ui)
 
@@ -64,6 +70,8 @@ def options(
 def main() -> None:
     """Run the command line and exit with the code of what happened."""
     gc.set_threshold(OBJECTS_PER_COLLECTION)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends as Ctrl-C does
+    print_in_any_encoding()
     try:
         _run()
     finally:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rxtune.cli.completion import run_names, space_files
 from rxtune.config import SAMPLERS
 from rxtune.config.select import OBJECTIVES
 from rxtune.config.stopping import STOPPERS
@@ -28,8 +29,19 @@ def _option(*names: str, help: str, panel: str, **rules: Any) -> Any:
     return typer.Option(*names, help=help, rich_help_panel=panel, **rules)
 
 
-SpaceFile = Annotated[Path | None, _option(help="Space file (YAML).", panel=WHAT)]
-NeededSpaceFile = Annotated[Path, _option(help="Space file (YAML).", panel=WHAT)]
+RunName = Annotated[
+    str, typer.Argument(help="Name of the run.", metavar="RUN", autocompletion=run_names)
+]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document, and all else to standard error."),
+]
+SpaceFile = Annotated[
+    Path | None, _option(help="Space file (YAML).", panel=WHAT, autocompletion=space_files)
+]
+NeededSpaceFile = Annotated[
+    Path, _option(help="Space file (YAML).", panel=WHAT, autocompletion=space_files)
+]
 Task = Annotated[
     str | None, _option(help="Task, or a file that describes one (default: babel).", panel=WHAT)
 ]
@@ -87,7 +99,12 @@ Plateau = Annotated[
     int | None,
     _option(help="End when so many trials in a row bring nothing better.", panel=LONG),
 ]
-Name = Annotated[str | None, _option(help="Name of the run (default: space and date).", panel=RUN)]
+Name = Annotated[
+    str | None,
+    _option(
+        help="Name of the run (default: space and date).", panel=RUN, autocompletion=run_names
+    ),
+]
 Resume = Annotated[
     bool,
     _option(

@@ -34,7 +34,7 @@ def show_result(result: SearchResult, options: SearchOptions) -> None:
         _show_front(result)
         output.print(optimism_note(summary, result.view.name), soft_wrap=not output.is_terminal)
     for warning in summary.warnings:
-        output.print(f"[yellow]note:[/] {escape(warning)}", soft_wrap=not output.is_terminal)
+        output.print(f"[magenta]note:[/] {escape(warning)}", soft_wrap=not output.is_terminal)
     ending = _ending(summary, result, options.resume)
     output.print(ending, soft_wrap=not output.is_terminal)
     if result.best_model is not None:
@@ -93,7 +93,7 @@ def _show_next(result: SearchResult, flags: str, can_be_confirmed: bool) -> None
     elif not ended_early:
         what = f"search on, since no robust trial is there to confirm yet, {what}"
         commands.insert(0, f"{again} --trials {2 * view.study.search.trials}")
-    output.print(f"Next: {what}:", soft_wrap=True)
+    output.print(f"Next: {what}:", soft_wrap=not output.is_terminal)
     for command in commands:
         output.print(f"  {command}", style="bold", soft_wrap=True, markup=False)
 

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from rxtune.cli.console import output
-from rxtune.cli.options import Runs, split
+from rxtune.cli.console import for_people, output
+from rxtune.cli.options import AsJson, RunName, Runs, split
 
 
 def report(
-    run: Annotated[str, typer.Argument(help="Name of the run.", metavar="RUN")],
+    run: RunName,
     runs: Runs = Path("runs"),
     out: Annotated[
         Path | None,
@@ -21,6 +21,10 @@ def report(
     formats: Annotated[
         str, typer.Option(help="Formats of the plots: png, svg, pdf.", metavar="NAME[,NAME]")
     ] = "png,svg",
+    mlflow: Annotated[
+        bool, typer.Option("--mlflow", help="Show them on the search's page in MLflow, too.")
+    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write what a search found, with plots, tables and a methods paragraph, as one HTML page.
 
@@ -32,8 +36,15 @@ def report(
     Example: rxtune report rs-1122-0931 --out paper --formats pdf
     """
     from rxtune import api
+    from rxtune.cli.as_json import print_json, report_document
 
-    written = api.report(run, runs, out=out, formats=split(formats))
+    with for_people(as_json):  # a plotting library may have something to say
+        written = api.report(run, runs, out=out, formats=split(formats))
+        if mlflow:
+            api.publish_report(run, written, runs)
+    if as_json:
+        print_json(report_document(run, written))
+        return
     size = written.page.stat().st_size / 1e6
     output.print(f"Report: {written.page} ({size:.1f} MB)", soft_wrap=True, markup=False)
     if written.figures:

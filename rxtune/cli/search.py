@@ -9,12 +9,13 @@ import typer
 from rich.markup import escape
 
 from rxtune.cli import options as flags
-from rxtune.cli.console import errors, output
+from rxtune.cli.console import errors, for_people, output
 
 if TYPE_CHECKING:
     from rxtune.config import Study
     from rxtune.search.options import SearchOptions
     from rxtune.search.plan import Plan
+    from rxtune.search.views import SearchResult
 
 
 def search(
@@ -43,6 +44,7 @@ def search(
     gpus_per_trial: flags.GpusPerTrial = None,
     address: flags.Address = None,
     storage: flags.Storage = None,
+    as_json: flags.AsJson = False,
 ) -> None:
     """Search a space of robust training; the best model lies in the run's folder afterwards.
 
@@ -61,19 +63,27 @@ def search(
         cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial, address=address,
         storage=storage, tracking_uri=tracking_uri,
     )  # fmt: skip
-    if place := bring_back(options):
-        output.print(
-            f"Run {options.name} was not here: brought back from {escape(place)}", soft_wrap=True
-        )
     asked = flags.overrides(
         task=task, model=model, languages=languages, metric=metric, objective=objective,
         sampler=sampler, stopper=stopper, replicates=replicates, seed=seed, trials=trials,
         time_budget=time_budget, compute_budget=compute_budget, plateau=plateau, keep=keep,
     )  # fmt: skip
-    _run(read_study(space, options, asked), options)
+    with for_people(as_json):
+        if place := bring_back(options):
+            output.print(
+                f"Run {options.name} was not here: brought back from {escape(place)}",
+                soft_wrap=True,
+            )
+        result = _run(read_study(space, options, asked), options)
+    if as_json:
+        from rxtune.cli.as_json import print_json, search_document
+
+        print_json(search_document(result))
+    if result.interrupted:
+        raise typer.Exit(130)
 
 
-def _run(study: Study, options: SearchOptions) -> None:
+def _run(study: Study, options: SearchOptions) -> SearchResult:
     from rxtune import api
     from rxtune.cli.data import show_own_data
     from rxtune.cli.live import watching
@@ -93,9 +103,11 @@ def _run(study: Study, options: SearchOptions) -> None:
     show_result(result, options)
     if result.problems:
         problems = escape("; ".join(result.problems))
-        errors.print(f"[yellow]MLflow did not take everything:[/] {problems}", soft_wrap=True)
-    if result.interrupted:
-        raise typer.Exit(130)
+        errors.print(f"[magenta]MLflow did not take everything:[/] {problems}", soft_wrap=True)
+    if result.storage_problems:
+        problems = escape("; ".join(result.storage_problems))
+        errors.print(f"[magenta]The storage failed at times:[/] {problems}", soft_wrap=True)
+    return result
 
 
 def _show_interrupt(plan: Plan, options: SearchOptions) -> None:

@@ -9,8 +9,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from rxtune.cli.console import output
+from rxtune.cli.console import for_people, output
 from rxtune.cli.data import plain_table, show_data
+from rxtune.cli.options import AsJson
 
 if TYPE_CHECKING:
     from rxtune.data.task import Task
@@ -25,12 +26,16 @@ def tasks(
         typer.Argument(help="A task to describe: NAME, NAME@FOLDER or a task file (.yaml)."),
     ] = None,
     examples: Annotated[int, typer.Option(min=0, help="Examples to show.")] = 3,
+    as_json: AsJson = False,
 ) -> None:
     """List the tasks; `rxtune tasks babel` or `rxtune tasks my_task.yaml` describes one."""
     from rxtune.config import load_task
     from rxtune.data.catalogue import TASKS, find_task
     from rxtune.data.summary import check_task
 
+    if as_json:
+        _print_json(None if name is None else find_task(load_task(name)))
+        return
     if name is None:
         output.print(_list(TASKS.values()))
         output.print("\n[dim]rxtune tasks NAME describes one of them; own data: a .yaml file[/]")
@@ -48,6 +53,20 @@ def tasks(
         show_data(check_task(task))
     if examples:
         _show_examples(task, examples)
+
+
+def _print_json(task: Task | None) -> None:
+    """Print a task with what is in its data, if that is here; without a name all tasks."""
+    from rxtune.cli.as_json import print_json, task_document
+    from rxtune.data.catalogue import TASKS
+    from rxtune.data.summary import check_task
+
+    if task is None:
+        print_json({"tasks": [task_document(each) for each in TASKS.values()]})
+        return
+    with for_people(as_json=True):
+        data = check_task(task) if task.is_local() else None
+    print_json(task_document(task, data))
 
 
 def _joined(words: tuple[str, ...]) -> str:
@@ -108,7 +127,7 @@ def _show_examples(task: Task, examples: int) -> None:
             pair = f"  [dim]=>[/] {escape(item['text_pair'])}" if "text_pair" in item else ""
             label = "" if task.parallel else f"  [dim]({escape(task.labels[item['label']])})[/]"
             text = f"{escape(item['text'])}{pair}{label}"
-            output.print(f"  [cyan]{escape(language)}[/]  {text}", soft_wrap=True)
+            output.print(f"  [magenta]{escape(language)}[/]  {text}", soft_wrap=True)
 
 
 def _nth(items: list[dict[str, Any]], number: int) -> dict[str, Any] | None:

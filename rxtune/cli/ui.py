@@ -13,12 +13,16 @@ import typer
 from rich.markup import escape
 
 from rxtune.cli import options as flags
+from rxtune.cli.completion import run_names
 from rxtune.cli.console import output
 
 
 def ui(
     run: Annotated[
-        str | None, typer.Argument(help="Name of a run: opens its page.", metavar="[RUN]")
+        str | None,
+        typer.Argument(
+            help="Name of a run: opens its page.", metavar="[RUN]", autocompletion=run_names
+        ),
     ] = None,
     runs: flags.Runs = Path("runs"),
     tracking_uri: flags.TrackingUri = None,

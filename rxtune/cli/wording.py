@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from rxtune.config import Study, TaskFile
 from rxtune.results import Failure, TrialRecord, TrialState
 
 
@@ -20,6 +21,13 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes_left:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def task_name(study: Study) -> str:
+    """Return what the task of a study is called, wherever its data lies."""
+    if isinstance(study.task, str):
+        return study.task
+    return study.task.name if isinstance(study.task, TaskFile) else study.task.catalogue
+
+
 def is_cut_off(record: TrialRecord) -> bool:
     """Return whether a trial ended only because the search did; a resume starts it again."""
     return record.failure is Failure.INTERRUPTED
@@ -33,6 +41,10 @@ def has_ended(record: TrialRecord) -> bool:
 def failed_text(records: Iterable[TrialRecord]) -> str:
     """Return how many trials failed and of what, `3 failed: 2 diverged, 1 error`; or nothing."""
     failed = [r for r in records if r.state is TrialState.FAILED and not is_cut_off(r)]
-    kinds = Counter((r.failure or Failure.ERROR).value for r in failed).most_common()
-    named = ", ".join(f"{count} {kind}" for kind, count in kinds)
-    return f"{len(failed)} failed: {named}" if failed else ""
+    kinds = Counter((r.failure or Failure.ERROR).value for r in failed)
+    return f"{len(failed)} failed: {failed_kinds(dict(kinds.most_common()))}" if failed else ""
+
+
+def failed_kinds(kinds: Mapping[str, int]) -> str:
+    """Return how many trials failed of what: `2 diverged, 1 error`."""
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.items())

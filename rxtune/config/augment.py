@@ -15,6 +15,9 @@ FOLDER = "folder"
 """Key of pydantic's context: what relative paths start from; without it, where we are."""
 
 
+When = Literal["never", "confirm", "always"]
+
+
 def _as_file(value: Any, info: ValidationInfo) -> Any:
     if value is None:
         return None
@@ -42,18 +45,20 @@ def _as_when(value: Any) -> Any:
 class Augment(Section):
     """Tables of words for the methods that replace words; null: the task's own, if it has one."""
 
-    synonyms: Annotated[str | None, BeforeValidator(_as_file)] = None
+    synonyms: Annotated[
+        str | None, BeforeValidator(_as_file, json_schema_input_type=str | None)
+    ] = None
     """Of `rs_da`: JSON {word: [neighbours]} or TSV; a path, absolute once it is read."""
-    dictionaries: Annotated[dict[str, str], BeforeValidator(_as_files)] = Field(
-        default_factory=dict
-    )
+    dictionaries: Annotated[
+        dict[str, str], BeforeValidator(_as_files, json_schema_input_type=dict[str, str])
+    ] = Field(default_factory=dict)
     """Of `code_switch`: words of the source language -> of another, one file per language."""
 
 
 class Evaluate(Section):
     """What is measured besides the accuracy in every language."""
 
-    generalized: Annotated[Literal["never", "confirm", "always"], BeforeValidator(_as_when)] = (
+    generalized: Annotated[When, BeforeValidator(_as_when, json_schema_input_type=When | bool)] = (
         "confirm"
     )
     """When to test pairs of sentences in two languages: in `rxtune confirm`, also at the end of

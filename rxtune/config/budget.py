@@ -91,11 +91,13 @@ def parse_compute(value: Any) -> Compute:
 
 
 Duration = Annotated[
-    float, BeforeValidator(parse_duration), PlainSerializer(write_duration, return_type=str)
+    float,
+    BeforeValidator(parse_duration, json_schema_input_type=str),
+    PlainSerializer(write_duration, return_type=str),
 ]
 """Seconds; written with units."""
 ComputeBudget = Annotated[
     InstanceOf[Compute],
-    BeforeValidator(parse_compute),
+    BeforeValidator(parse_compute, json_schema_input_type=str | float),
     PlainSerializer(Compute.to_plain, return_type=str | float),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
 
@@ -28,6 +28,8 @@ def printable(name: str) -> str:
 Name = Annotated[str, Strict(), AfterValidator(printable)]
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Item = TypeVar("Item")
+AtLeastOne = Annotated[list[Item], Field(min_length=1)]
 
 
 class Section(BaseModel):

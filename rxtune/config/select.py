@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator
 
-from rxtune.config.fields import Section, printable
+from rxtune.config.fields import AtLeastOne, Section, printable
 from rxtune.config.names import did_you_mean, show
 
 Metric = Literal["accuracy", "macro_f1"]
@@ -54,8 +54,14 @@ def _as_objectives(value: Any) -> Any:
     return tuple(names)
 
 
-Languages = Annotated[Literal["auto"] | tuple[str, ...], BeforeValidator(_as_languages)]
-Objectives = Annotated[tuple[Objective, ...], BeforeValidator(_as_objectives)]
+Languages = Annotated[
+    Literal["auto"] | tuple[str, ...],
+    BeforeValidator(_as_languages, json_schema_input_type=str | AtLeastOne[str]),
+]
+Objectives = Annotated[
+    tuple[Objective, ...],
+    BeforeValidator(_as_objectives, json_schema_input_type=Objective | AtLeastOne[Objective]),
+]
 
 
 class Select(Section):

@@ -54,9 +54,20 @@ def _as_labels(value: Any) -> tuple[str, ...]:
     return labels
 
 
-Column = Annotated[str | int, BeforeValidator(_as_column)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_names)]
-Labels = Annotated[tuple[str, ...], BeforeValidator(_as_labels)]
+Column = Annotated[
+    str | int,
+    BeforeValidator(_as_column, json_schema_input_type=str | Annotated[int, Field(ge=1)]),
+]
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_as_names, json_schema_input_type=str | int | list[str | int]),
+]
+Labels = Annotated[
+    tuple[str, ...],
+    BeforeValidator(
+        _as_labels, json_schema_input_type=Annotated[list[str | int], Field(min_length=2)]
+    ),
+]
 
 
 class Columns(Section):

@@ -44,6 +44,24 @@ def comparison_table(summary: Summary) -> Table:
     return table if summary.best_robust is not None else _columns_of(table, (0, 2, 3))
 
 
+def languages_csv(summary: Summary) -> str:
+    """Return the scores of every language in percent, a line per language, for spreadsheets."""
+    trials = (summary.best_robust, summary.best_plain, summary.default_plain)
+    results = [trial.zero_shot if trial is not None else None for trial in trials]
+    known = [result for result in results if result is not None]
+    lines = ["language,role,best robust,best plain,default plain"]
+    for language in in_order(known[0]) if known else ():
+        scores = ["" if r is None else f"{100 * r.scores[language]:.1f}" for r in results]
+        lines.append(",".join((language, _role(language, known[0]), *scores)))
+    return "\n".join(lines) + "\n"
+
+
+def _role(language: str, result: ZeroShot) -> str:
+    if language == result.source_language:
+        return "source"
+    return "dev" if language in result.dev_languages else "held-out"
+
+
 def mixed_language_table(result: ZeroShot) -> Table | None:
     """Return the score on mixed-language pairs in percent, None where it was not measured.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ray.exceptions import ActorUnavailableError, RayActorError
 from ray.tune import Stopper
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
-from ray.tune.search import Searcher
+from ray.tune.search import ConcurrencyLimiter, Searcher
 
+from rxtune.errors import NodeLeavingError
 from rxtune.results import Failure
 from rxtune.search.retries import Loss
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
     from rxtune.search.director import Director
 
+LOOK_SECONDS = 2.0
+"""How often a cluster is asked whether it has grown."""
 _NODE_IS_GONE = ("its node has died", "the node it was running on is dead")
 _KILLED_FOR_MEMORY = ("due to memory pressure", "due to the node running low on memory")
 _GUESSES = " Some common causes include:"
@@ -65,6 +70,26 @@ class JournalSearcher(_Listener, Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: the journal remembers."""
+
+
+class GrowingLimiter(ConcurrencyLimiter):
+    """Keeps so many trials going as the cluster has had room for at any time.
+
+    Not fewer when a host is lost: its trial waits for the place of another one, or for a new host.
+    """
+
+    def __init__(self, searcher: Searcher, workers: int, room: Callable[[], int]) -> None:
+        super().__init__(searcher, max_concurrent=workers)
+        self._room = room
+        self._looked = time.monotonic()
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """Return the next trial's config if there is room for it."""
+        now = time.monotonic()
+        if now >= self._looked + LOOK_SECONDS:
+            self._looked = now
+            self.max_concurrent = max(self.max_concurrent, self._room())
+        return super().suggest(trial_id)
 
 
 class JournalScheduler(_Listener, FIFOScheduler):
@@ -169,7 +194,9 @@ def _text_of(trial: Trial) -> str:
 
 
 def _kind_of(error: object, text: str) -> Failure:
-    preempted = isinstance(error, RayActorError) and error.preempted
+    preempted = isinstance(error, NodeLeavingError) or (
+        isinstance(error, RayActorError) and error.preempted
+    )
     # Of a process that dies alone its machine tells; here the machine does not answer either.
     unreachable = isinstance(error, ActorUnavailableError)
     if preempted or unreachable or any(words in text for words in _NODE_IS_GONE):

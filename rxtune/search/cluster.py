@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +16,9 @@ from typing import Any
 
 from rxtune.errors import ClusterError
 from rxtune.search.autoscaler import await_node, is_autoscaled
+from rxtune.search.cluster_token import require_token
 from rxtune.search.options import SearchOptions
+from rxtune.search.quiet import raylet_silenced
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -23,6 +27,9 @@ QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # 300 KB of driver memory a trial
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a lost worker is told of in one line
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the tuner has its own: it must tell the trials
+    "TUNE_MAX_PENDING_TRIALS_PG": "10000",  # else those at the start bound those of a new host
+    # Its own takes a SIGTERM away from Python: the process then aborts and leaves others behind.
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the journal remembers, Ray does not
     # Else Ray itself starts the trial of a preempted node again, beside the one that we start.
     "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",
@@ -44,6 +51,8 @@ class Capacity:
     nodes: int
     can_grow: bool
     """Whether an autoscaler may add nodes."""
+    follows_cluster: bool = False
+    """Whether there are to be more trials at a time where hosts have joined."""
 
     @property
     def threads(self) -> int:
@@ -99,24 +108,65 @@ def ray_running(options: SearchOptions) -> Iterator[None]:
 
     Raises:
         ClusterError: there is no cluster at the address, or Ray does not start.
+        KeyboardInterrupt: Ctrl-C or a SIGTERM came while Ray was starting.
     """
     import_ray(options)
     import ray
 
     _require_reachable(options.address)
+    if options.address is not None:
+        require_token(options.address)
     local = {"address": "local", "include_dashboard": False}
     try:
-        ray.init(
-            **(local if options.address is None else {"address": options.address}),
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        with _signals_afterwards():
+            ray.init(
+                **(local if options.address is None else {"address": options.address}),
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+    except KeyboardInterrupt:
+        ray.shutdown()
+        raise
     except Exception as error:  # a node that does not come up in time is a bare one of Ray's
         raise _unreachable(options.address, str(error).strip().partition("\n")[0]) from error
     try:
-        yield
+        with raylet_silenced():
+            yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _signals_afterwards() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the end of the block, in which Ray starts; a second may not.
+
+    Half started, Ray leaves processes behind. It takes SIGTERM for itself there, as an exception
+    that is lost in some places; so it is kept from that.
+    """
+    from ray._private import utils
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    before = {kind: signal.signal(kind, note) for kind in (signal.SIGINT, signal.SIGTERM)}
+    patched: Any = utils
+    taking = getattr(utils, "set_sigterm_handler", None)
+    patched.set_sigterm_handler = lambda handler: None
+    try:
+        yield
+    finally:
+        patched.set_sigterm_handler = taking
+        for kind, handler in before.items():
+            signal.signal(kind, signal.SIG_DFL if handler is None else handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _require_reachable(address: str | None) -> None:
@@ -141,8 +191,9 @@ def _unreachable(address: str | None, why: str) -> ClusterError:
     if address is None:
         return ClusterError(f"Ray does not start on this machine: {why}")
     return ClusterError(
-        f"--address: no Ray cluster at {address!r} ({why}); on the head node `ray status` shows"
-        " it, and without --address the search runs on this machine alone"
+        f"--address: no Ray cluster at {address!r} ({why}); the search runs on a node of it, best"
+        " the head (`ray exec cluster/… 'rxtune search … --address auto'`), where `ray status`"
+        " shows it; without --address it runs on this machine alone"
     )
 
 
@@ -184,7 +235,14 @@ def measure_capacity(options: SearchOptions) -> Capacity:
         gpus_per_trial=gpus,
         nodes=len(nodes),
         can_grow=bool(grown),
+        follows_cluster=options.address is not None and options.workers is None,
     )
+
+
+def room_for(capacity: Capacity) -> int:
+    """Return how many such trials fit the nodes that are up now."""
+    cpus, gpus = capacity.cpus_per_trial, capacity.gpus_per_trial
+    return sum(_fitting(node, cpus, gpus) for node in _nodes())
 
 
 def keep_to_share(device: str) -> None:

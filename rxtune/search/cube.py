@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
 
 from rxtune.config import Choice, Configuration, Constant, Domain, Space, Value
 from rxtune.config.canonical import canonical
@@ -23,6 +22,8 @@ def sobol_point(space: Space, seed: int, number: int) -> Configuration:
     Every parameter has a dimension of its own, used or not, so that the sequence covers each
     method's parameters evenly (Owen 1998, scrambling).
     """
+    from scipy.stats import qmc  # a second, which other samplers need not wait for
+
     free = [name for name in space.order if not isinstance(_domain(space, name), Constant)]
     if not free:
         return space.configuration({})

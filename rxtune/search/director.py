@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rxtune.errors import ClusterError, DiskFullError
+from rxtune.errors import DiskFullError, TakenOverError
 from rxtune.results import Evaluation, Failure, TrialRecord, TrialState
 from rxtune.search.budgets import (
     Ending,
@@ -22,9 +23,10 @@ from rxtune.search.budgets import (
 from rxtune.search.decisions import SearchStudy
 from rxtune.search.models import ModelStore
 from rxtune.search.retries import NODE_LOSSES, RETRIES, Loss, NodeLosses, may_retry
-from rxtune.search.trial import parse
+from rxtune.search.storage_trouble import StorageTrouble
+from rxtune.search.trial import UNSAVED, parse
 from rxtune.search.workload import Workload
-from rxtune.storage import named_if_full
+from rxtune.storage import PAUSES, named_if_full
 from rxtune.track import Tracker
 
 
@@ -65,6 +67,8 @@ class Director:
         self._to_take_up = deque(record.number for record in decisions.running())
         self.ending: Ending | None = None
         """The first limit of the search that was reached, if any was."""
+        self.trouble = StorageTrouble()
+        """What the trials' storage has refused."""
         self.cut = 0
         """Trials that the search's end has cut off."""
         self.hopeless: str | None = None
@@ -78,7 +82,7 @@ class Director:
 
     def taken_over(self, host: str) -> None:
         """End this driver: another one writes this search's journal now."""
-        self.error = self.error or ClusterError(
+        self.error = self.error or TakenOverError(
             f"another driver, on {host}, goes on with this search, as if this machine were lost;"
             " this driver ends. Go on there, and delete the run's folder here"
         )
@@ -180,6 +184,10 @@ class Director:
     def hear(self, number: int, message: str) -> bool:
         """Act on a worker's report; return whether the trial must stop."""
         content = parse(message)
+        for line in content.get("trouble", ()):
+            self.trouble.add(number, line)
+            if line.startswith(UNSAVED):
+                self._models.leave_out(number)
         if self._decisions.record(number).state is not TrialState.RUNNING:
             return True  # a worker that was thought lost is late
         self._models.measure(number, content.get("held"))
@@ -223,6 +231,18 @@ class Director:
     def _keep_best(self) -> None:
         ranking = [record.number for record in self._decisions.ranking()]
         self._models.retain(ranking, self._tokenizer_folder)
+
+    def keep_owed(self) -> tuple[str, ...]:
+        """Try again to get the models that the storage has not given; return what is missing."""
+        for pause in PAUSES:
+            if not self._models.owed or self.interrupted:
+                break
+            time.sleep(pause)
+            self._keep_best()
+        return tuple(
+            f"the model of trial {number} was not brought from the storage, where it stays ({why})"
+            for number, why in self._models.owed.items()
+        )
 
     def lose(self, number: int, loss: Loss) -> bool:
         """Hear that a trial broke off; return whether it goes on elsewhere instead of failing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,8 +112,7 @@ class TrialDisk:
     """What one trial's folder holds, seen by the worker that writes it."""
 
     def __init__(self, folder: str) -> None:
-        files, path = storage.open_place(folder)
-        self._folder = Path(path) if isinstance(files, fs.LocalFileSystem) else None
+        self._folder = _local(folder)
         self._last: dict[str, tuple[int, int]] = {}
 
     def held(self) -> int | None:
@@ -138,6 +138,12 @@ class TrialDisk:
         return replaced + sum(size for _, size in found.values())
 
 
+def _local(place: str) -> Path | None:
+    """Return the path of a place on a disk; None: it is elsewhere, and is not even asked."""
+    is_remote = storage.is_uri(place) and not place.startswith("file://")
+    return None if is_remote else Path(storage.open_place(place)[1])
+
+
 def _status(path: str) -> os.stat_result | None:
     try:
         return os.lstat(path)
@@ -151,8 +157,7 @@ class DiskMeter:
     def __init__(self, run: Path, place: str) -> None:
         self.peak = 0
         self._run = run
-        is_remote = storage.is_uri(place) and not place.startswith("file://")
-        self._storage = None if is_remote else Path(storage.open_place(place)[1])
+        self._storage = _local(place)
 
     def see(self, trial: str, held: int | None) -> None:
         """Look at the disk, at a report of a trial whose folder held so much since its last one.
@@ -168,8 +173,9 @@ class DiskMeter:
         self.peak = max(self.peak, total)
 
     def see_all(self, files: fs.FileSystem, root: str) -> None:
-        """Look at the disk and at the storage, wherever that is."""
+        """Look at the disk and at the storage, wherever that is; one that fails is left out."""
         total = storage.local_bytes_below(self._run)
         if self._storage is None or self._run not in self._storage.parents:
-            total += storage.bytes_below(files, root)
+            with suppress(OSError):
+                total += storage.bytes_below(files, root)
         self.peak = max(self.peak, total)

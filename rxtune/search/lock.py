@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from rxtune.errors import StudyError
+
+_PAUSES = (0.001, 0.01, 0.1)
+"""Between attempts: to ask, a process holds a lock for some microseconds."""
 
 
 def hold(descriptor: int, journal: Path, *, is_needed: bool = True) -> None:
@@ -22,7 +26,7 @@ def hold(descriptor: int, journal: Path, *, is_needed: bool = True) -> None:
         StudyError: Another process has it, or it cannot be locked.
     """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(descriptor)
     except BlockingIOError as error:
         raise in_use(journal) from error
     except OSError as error:
@@ -33,6 +37,16 @@ def hold(descriptor: int, journal: Path, *, is_needed: bool = True) -> None:
         ) from error
     with suppress(OSError):  # only the message of a second driver needs it
         pid_file(journal).write_text(str(os.getpid()))
+
+
+def _lock(descriptor: int) -> None:
+    """Lock it, also if somebody is just asking whether it is locked."""
+    for pause in _PAUSES:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(pause)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def is_held(folder: Path) -> bool:

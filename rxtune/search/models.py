@@ -40,6 +40,9 @@ class ModelStore:
         self.place = place
         self.best = best
         self.keep = keep
+        self.owed: dict[int, str] = {}
+        """Trials whose models are to be kept and were not got from the storage yet, with why."""
+        self._left_out: set[int] = set()
         self._meter = DiskMeter(best.parent, place)
 
     @cached_property
@@ -85,8 +88,9 @@ class ModelStore:
         files, root = self._opened
         folder = f"{root}/{_name(number)}"
         # A worker that was cut off may still write: what it leaves, the next resume deletes.
+        stays = self.kept | self.owed.keys()
         with suppress(OSError):
-            if not (self._is_elsewhere and number in self.kept and self.has_model(number)):
+            if not (self._is_elsewhere and number in stays and self.has_model(number)):
                 storage.delete_folder(files, folder)
                 return
             for info in files.get_file_info(fs.FileSelector(folder, allow_not_found=True)):
@@ -96,8 +100,13 @@ class ModelStore:
     def adopt(self, old: int, new: int) -> None:
         """Hand what an interrupted trial has left to the one that goes on with it.
 
-        Without it the new one trains from the start, to the same weights.
+        Without it the new one trains from the start, to the same weights: so it does if the
+        storage fails.
         """
+        with suppress(OSError):
+            self._adopt(old, new)
+
+    def _adopt(self, old: int, new: int) -> None:
         files, root = self._opened
         source, target = f"{root}/{_name(old)}", f"{root}/{_name(new)}"
         if files.get_file_info(source).type != fs.FileType.Directory:
@@ -106,13 +115,21 @@ class ModelStore:
             shutil.rmtree(target, ignore_errors=True)
             Path(source).rename(target)
             return
-        fs.copy_files(source, target, source_filesystem=files, destination_filesystem=files)
+        below = fs.FileSelector(source, recursive=True)
+        for info in files.get_file_info(below):
+            if info.type == fs.FileType.File:
+                copy = target + info.path.lstrip("/").removeprefix(source.lstrip("/"))
+                storage.make_folder(files, copy.rpartition("/")[0])
+                files.copy_file(info.path, copy)
         storage.delete_folder(files, source)
 
     def forget_others(self, unfinished: Collection[int]) -> None:
         """Delete what all trials but these left in the storage; for a resume."""
         files, root = self._opened
-        for info in files.get_file_info(fs.FileSelector(root, allow_not_found=True)):
+        found_there: list[fs.FileInfo] = []
+        with suppress(OSError):  # the next resume deletes it
+            found_there = files.get_file_info(fs.FileSelector(root, allow_not_found=True))
+        for info in found_there:
             found = _TRIAL.fullmatch(info.base_name)
             if found and int(found[1]) not in unfinished:
                 self.forget(int(found[1]))
@@ -124,11 +141,16 @@ class ModelStore:
             with suppress(OSError):  # no result is lost for an empty folder
                 storage.delete_if_empty(files, root)
 
+    def leave_out(self, number: int) -> None:
+        """Note that a trial's model is nowhere: the next best takes its place."""
+        self._left_out.add(number)
+
     def retain(self, ranking: Sequence[int], tokenizer_folder: Path) -> None:
         """Keep the models of the best trials, and delete all other kept ones.
 
         May be called at any time, and again after a crash. A model that is nowhere any more (it
-        was deleted when fewer were kept, or by hand) is left out.
+        was deleted when fewer were kept, or by hand) is left out. One that a storage elsewhere
+        does not give is `owed`: the next call asks again.
 
         Args:
             ranking: Numbers of all finished trials, the best first.
@@ -136,14 +158,14 @@ class ModelStore:
 
         Raises:
             DiskFullError: there is no room for a model; all that were kept still are.
-            OSError: the run's folder or the storage cannot be written.
+            OSError: the run's folder cannot be written.
         """
-        wanted = ranking[: self.keep]
+        wanted = [number for number in ranking if number not in self._left_out][: self.keep]
         for number in wanted:
-            if number not in self.kept and self.has_model(number):
-                self._bring(number, tokenizer_folder)
-        if wanted:
-            self._crown(wanted[0])
+            if number not in self.kept:
+                self._get(number, tokenizer_folder)
+        if best := [number for number in wanted if number in self.kept]:
+            self._crown(best[0])
         self._meter.see_all(*self._opened)
         self._discard_all_but(wanted)
 
@@ -161,6 +183,12 @@ class ModelStore:
         found = {int(match[1]) for path in self._ours() if (match := _TRIAL.fullmatch(path.name))}
         return found if self.crowned is None else found | {self.crowned}
 
+    def kept_folder(self, number: int) -> Path | None:
+        """Return where a trial's model lies in the run's folder, or None if it was not kept."""
+        if self.crowned == number:
+            return self.best
+        return self._others / _name(number) if number in self.kept else None
+
     def measure(self, number: int, held: int | None) -> None:
         """Note how much the search holds on disk now; cheap enough for every report of a trial.
 
@@ -175,6 +203,18 @@ class ModelStore:
     def disk_peak(self) -> int:
         """The most bytes seen on disk, of this run's folder and its storage together."""
         return self._meter.peak
+
+    def _get(self, number: int, tokenizer_folder: Path) -> None:
+        """Bring a model if it is there; it is owed if a storage elsewhere does not give it."""
+        try:
+            if self.has_model(number):
+                self._bring(number, tokenizer_folder)
+        except OSError as error:
+            if not self._is_elsewhere:
+                raise
+            self.owed[number] = str(error).strip().partition("\n")[0]
+        else:
+            self.owed.pop(number, None)
 
     def _bring(self, number: int, tokenizer_folder: Path) -> None:
         """Move a trial's model into `models/`, under its name only when it is whole."""
@@ -211,6 +251,9 @@ class ModelStore:
             if path.name not in stays:
                 _discard(path)
                 self._forget_copy(path.name)
+        for number in self.owed.keys() - set(wanted):
+            del self.owed[number]
+            self._forget_copy(_name(number))
         for name in ("best.new", "best.old"):
             shutil.rmtree(self.best.with_name(name), ignore_errors=True)
         with suppress(OSError):  # not there, or not empty

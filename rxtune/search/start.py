@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rxtune.search.decisions import SearchStudy
     from rxtune.search.views import Conclude, SearchResult, Watch
     from rxtune.search.workload import Workload
+    from rxtune.track.store import Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class Ready:
     """Of the search that is resumed; None: it is a new one."""
     workload: Workload
     capacity: Capacity
+    connection: Connection
+    """To MLflow."""
 
 
 def run_search(plan: Plan, *, watch: Watch, conclude: Conclude) -> SearchResult:
@@ -102,9 +105,13 @@ def _everything_ready(plan: Plan, decisions: SearchStudy | None) -> Iterator[Rea
             prepare, plan.study, plan.task, plan.dev_languages, plan.encoder_folder
         )
         places = _places(plan)
-        pool.submit(connect, places.tracking_uri, plan.options.experiment).result()
+        connection = pool.submit(connect, places.tracking_uri, plan.options.experiment).result()
         yield Ready(
-            places=places, decisions=decisions, workload=loading.result(), capacity=capacity
+            places=places,
+            decisions=decisions,
+            workload=loading.result(),
+            capacity=capacity,
+            connection=connection,
         )
 
 

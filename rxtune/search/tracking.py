@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rxtune.track import Tracker, git_commit, versions
+from rxtune.track import BestModel, DataUse, Shown, Tracker, git_commit, versions
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from rxtune.search.views import Conclusion, SearchView
     from rxtune.search.warm_start import WarmStart
     from rxtune.search.workload import Workload
@@ -54,10 +58,62 @@ def describe_start(
     if warm_start is not None:
         tags["warm_start"] = str(warm_start)
     tracker.start(params, tags, study.to_yaml(), _description(view, warm_start))
+    tracker.show(
+        Shown(
+            search_id=tracker.search_id,
+            name=view.name,
+            metric=study.select.metric,
+            parameters=tuple(study.space.parameters),
+            dev_languages=view.dev_languages,
+            began=time.time(),
+        )
+    )
+    tracker.used(data_of(view, workload))
 
 
-def describe_end(tracker: Tracker, state: str, conclusion: Conclusion) -> None:
-    """Write the outcome to the parent run."""
+def data_of(view: SearchView, workload: Workload) -> list[DataUse]:
+    """Return the training data and the dev split of every language, as MLflow lists them."""
+    task, chose = view.task, set(view.dev_languages)
+    tables = [(workload.source_language, "train", "training", workload.train)]
+    tables += [
+        (language, "dev", "validation" if language in chose else "evaluation", table)
+        for language, table in workload.dev.items()
+    ]
+    return [
+        DataUse(
+            name=f"{task.name} {language} {split}",
+            context=context,
+            source=task.origin,
+            digest=_digest(table),
+            rows=table.num_rows,
+        )
+        for language, split, context, table in tables
+    ]
+
+
+def _digest(table: pa.Table) -> str:
+    """Return what tells the tokens of a table from others: a gigabyte takes a second."""
+    digest = hashlib.blake2b(digest_size=8)
+    for chunk in table.column("input_ids").chunks:
+        digest.update(chunk.flatten().to_numpy(zero_copy_only=False).data)
+    return digest.hexdigest()
+
+
+def describe_end(tracker: Tracker, state: str, conclusion: Conclusion, view: SearchView) -> None:
+    """Write the outcome to the parent run, and which model is the best."""
+    if conclusion.best_trial is not None:
+        tracker.found(
+            BestModel(
+                trial=conclusion.best_trial,
+                name=f"{view.name}-best",
+                place=str(view.folder / "best"),
+                parameters={
+                    name.removeprefix("best."): value
+                    for name, value in conclusion.tags.items()
+                    if name.startswith("best.")
+                },
+            )
+        )
     tracker.search_ended(
         state,
         metrics=conclusion.metrics,

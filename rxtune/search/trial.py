@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 import pyarrow as pa
@@ -16,45 +16,73 @@ from numpy.typing import NDArray
 from rxtune import storage
 from rxtune.config import Configuration
 from rxtune.data import Split
-from rxtune.errors import DiskFullError, DivergedError, TrialOutOfMemoryError
+from rxtune.errors import (
+    DiskFullError,
+    DivergedError,
+    NodeLeavingError,
+    TrialOutOfMemoryError,
+)
 from rxtune.results import Evaluation, Failure, ZeroShot
 from rxtune.search.cluster import keep_to_share
 from rxtune.search.disk import TrialDisk
+from rxtune.search.leaving import node_is_leaving
 from rxtune.search.replicates import replicate_seed
 from rxtune.search.workload import Workload
 
 if TYPE_CHECKING:
     from rxtune.train import FineTuned
 
+UNSAVED = "its model was not saved"
+"""How the trouble begins that costs a trial its model."""
 _NOISE = 1.0
 """Sigma of the noisy source signal, relative: a token's noise is as long as its embedding."""
+
+
+class Hooks(TypedDict, total=False):
+    """What a training asks and tells on its way, as `fine_tune` takes it."""
+
+    must_leave: Callable[[], bool]
+    on_storage_trouble: Callable[[str], None]
 
 
 def run_trial(config: dict[str, Any], workload: Workload) -> None:
     """Train one configuration on a worker and tell the driver of it.
 
     Every report is one JSON message: `{"kind": "evaluation" | "finished" | "failed" | "disk full",
-    "held": bytes, …}`. A divergence or an error is a result: an exception would cost the process
-    and its imports. After a seed has finished, the next one follows unless Ray stops the trial.
-    Ray stops it by raising `SystemExit` inside a report, which passes through here.
+    "held": bytes, …}`, with `"trouble": [line, …]` if the storage has failed since the last one. A
+    divergence or an error is a result: an exception would cost the process and its imports. After
+    a seed has finished, the next one follows unless Ray stops the trial. Ray stops it by raising
+    `SystemExit` inside a report, which passes through here.
 
     Args:
         config: `number`, `configuration` (JSON), `folder` (path or URI for the trial's files),
             `threads` and `device`; `replicates`, the most seeds, and `replicates_done`.
         workload: from the object store; read only.
+
+    Raises:
+        NodeLeavingError: this machine is about to leave; its process is not to be used again.
     """
     from ray import tune
 
     import rxtune.search.preload  # noqa: F401 - has happened, unless others have started Ray
 
     disk = TrialDisk(config["folder"])
+    trouble: list[str] = []
+    hooks = Hooks(must_leave=node_is_leaving(), on_storage_trouble=trouble.append)
 
     def send(kind: str, **content: Any) -> None:
+        if trouble:
+            content["trouble"] = trouble.copy()
+            trouble.clear()
         tune.report({"message": json.dumps({"kind": kind, "held": disk.held(), **content})})
 
     for replicate in range(config["replicates_done"] + 1, config["replicates"] + 1):
         ending = _run_seed(
-            config, workload, replicate, lambda e: send("evaluation", evaluation=e.to_json())
+            config,
+            workload,
+            replicate,
+            lambda e: send("evaluation", evaluation=e.to_json()),
+            **hooks,
         )
         send(**ending)
         if ending["kind"] != "finished":
@@ -66,6 +94,7 @@ def _run_seed(
     workload: Workload,
     replicate: int,
     on_evaluation: Callable[[Evaluation], None],
+    **hooks: Unpack[Hooks],
 ) -> dict[str, Any]:
     """Train on one seed and return how it ended, as a message."""
     from rxtune.train import release_memory
@@ -74,11 +103,13 @@ def _run_seed(
     release_memory(config["device"])
     try:
         if replicate == 1:
-            zero_shot, value = train_and_evaluate(config, workload, on_evaluation)
+            zero_shot, value = train_and_evaluate(config, workload, on_evaluation, **hooks)
         else:
-            zero_shot, value = _train_replicate(config, workload, replicate)
+            zero_shot, value = _train_replicate(config, workload, replicate, **hooks)
     except (DivergedError, TrialOutOfMemoryError) as error:
         ending = _failed(error)
+    except NodeLeavingError:
+        raise
     except Exception as error:
         full = storage.named_if_full(error, config["folder"])
         if isinstance(full, DiskFullError):
@@ -95,30 +126,44 @@ def _run_seed(
 
 
 def train_and_evaluate(
-    config: dict[str, Any], workload: Workload, on_evaluation: Callable[[Evaluation], None]
+    config: dict[str, Any],
+    workload: Workload,
+    on_evaluation: Callable[[Evaluation], None],
+    **hooks: Unpack[Hooks],
 ) -> tuple[ZeroShot, float]:
     """Train a configuration, save model and predictions, return dev scores and its value.
+
+    A model that the storage does not take is trouble to be told of, if somebody listens.
 
     Raises:
         DivergedError: the loss is not finite at some step.
         TrialOutOfMemoryError: the device's memory does not hold the training.
     """
+    model, zero_shot, predictions, value = _train(
+        config, workload, on_evaluation, checkpoint="checkpoint", **hooks
+    )
+    try:
+        storage.persistently(lambda: _save(model, predictions, config["folder"]))
+    except OSError as error:
+        if storage.is_disk_full(error) or "on_storage_trouble" not in hooks:
+            raise
+        hooks["on_storage_trouble"](f"{UNSAVED} ({_first_line(error)})")
+    return zero_shot, value
+
+
+def _save(model: Any, predictions: pa.Table, place: str) -> None:
     from rxtune.train import save_model
     from rxtune.train.predictions import save_predictions
 
-    model, zero_shot, predictions, value = _train(
-        config, workload, on_evaluation, checkpoint="checkpoint"
-    )
-    folder = storage.join(config["folder"], "model")
+    folder = storage.join(place, "model")
     save_model(model, folder)
     # Beside the model, so that they stay with it if it is the best.
     with storage.telling_of_full_disk(folder, "predictions", predictions.nbytes):
         save_predictions(predictions, folder)
-    return zero_shot, value
 
 
 def _train_replicate(
-    config: dict[str, Any], workload: Workload, replicate: int
+    config: dict[str, Any], workload: Workload, replicate: int, **hooks: Unpack[Hooks]
 ) -> tuple[ZeroShot, float]:
     """Train once more on another seed; the model that stays is the first seed's.
 
@@ -130,6 +175,7 @@ def _train_replicate(
         replace(workload, seed=seed),
         lambda evaluation: None,
         checkpoint=f"checkpoint-{replicate}",
+        **hooks,
     )
     return zero_shot, value
 
@@ -140,6 +186,7 @@ def _train(
     on_evaluation: Callable[[Evaluation], None],
     *,
     checkpoint: str,
+    **hooks: Unpack[Hooks],
 ) -> tuple[Any, ZeroShot, pa.Table, float]:
     """Return the trained model, its result in every language, its predictions and its value."""
     import torch
@@ -165,6 +212,7 @@ def _train(
             metric=workload.study.select.metric,
             checkpoint_folder=storage.join(config["folder"], checkpoint),
             device=config["device"],
+            **hooks,
         )
 
     done = telling_out_of_memory(train, settings, config["device"])
@@ -251,8 +299,11 @@ def explain(error: Exception) -> str:
     """Return why a training failed, in one line."""
     failure = kind_of(error)
     kind = type(error).__name__ if failure is Failure.ERROR else failure.value
-    line = str(error).strip().partition("\n")[0]
-    return f"{kind}: {line}"[:500]
+    return f"{kind}: {_first_line(error)}"[:500]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def parse(message: str) -> dict[str, Any]:

@@ -10,13 +10,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from rxtune.config import Study
-from rxtune.errors import AllTrialsFailedError
+from rxtune.errors import AllTrialsFailedError, TakenOverError
 from rxtune.results import Failure, TrialState
 from rxtune.search.budgets import Limits
-from rxtune.search.cluster import Capacity, in_started_processes
+from rxtune.search.cluster import Capacity, in_started_processes, room_for
 from rxtune.search.decisions import SearchStudy
 from rxtune.search.director import Director
 from rxtune.search.disk import disk_need
@@ -42,10 +43,11 @@ def tune(plan: Plan, ready: Ready, watch: Watch, conclude: Conclude) -> SearchRe
     places, decisions, capacity = ready.places, ready.decisions, ready.capacity
     workload = ready.workload
     models = ModelStore(places.storage, plan.folder.best, plan.study.search.keep)
+    is_new = decisions is None and plan.folder.left_id() is None
     if decisions is None:  # before MLflow has a run: a start killed in between finds it again
         plan.folder.create(plan.study.to_yaml(), places)
     with ExitStack() as stack:
-        tracker = stack.enter_context(_tracking(plan, places))
+        tracker = stack.enter_context(_tracking(plan, ready, is_new))
         if decisions is None:
             decisions = stack.enter_context(
                 SearchStudy.create(plan.folder.journal, plan.study, warm_start=plan.warm_start)
@@ -72,23 +74,30 @@ def tune(plan: Plan, ready: Ready, watch: Watch, conclude: Conclude) -> SearchRe
         with _telling_of_errors(tracker), _listening_to_signals(director), watch(view):
             _tune(director, workload, capacity, models)
             director.end_running()  # in here, so that who watches sees what was cut off
+        unkept = director.keep_owed()
         models.tidy()
         result = _result(view, director, models)
         conclusion = conclude(result)
         tags = {**conclusion.tags, "ended_by": result.ended_by}
-        describe_end(tracker, _state(director, result), replace(conclusion, tags=tags))
+        describe_end(tracker, _state(director, result), replace(conclusion, tags=tags), view)
         _require_a_result(director, result)
         tracker.close()
-        return replace(result, problems=(*tracker.problems, *mirror()))
+        return replace(
+            result,
+            problems=tuple(tracker.problems),
+            storage_problems=(*director.trouble.told(), *unkept, *mirror()),
+        )
 
 
 @contextmanager
-def _tracking(plan: Plan, places: RunPlaces) -> Iterator[Tracker]:
+def _tracking(plan: Plan, ready: Ready, is_new: bool) -> Iterator[Tracker]:
     tracker = Tracker.open(
-        places.tracking_uri,
+        ready.places.tracking_uri,
         experiment=plan.options.experiment,
         run_name=plan.options.name,
-        search_id=places.search_id,
+        search_id=ready.places.search_id,
+        connection=ready.connection,
+        is_new=is_new,
     )
     try:
         yield tracker
@@ -124,6 +133,8 @@ def _telling_of_errors(tracker: Tracker) -> Iterator[None]:
     """Let MLflow know when the search breaks off; the journal has all that a resume needs."""
     try:
         yield
+    except TakenOverError:
+        raise  # who goes on with it writes its end
     except BaseException as error:
         text = f"The search broke off: {error}\n\nWhat is finished is kept; `--resume` goes on."
         tracker.search_ended("failed", metrics={}, tags={}, description=text, artifacts={})
@@ -205,20 +216,27 @@ def _shares_device(capacity: Capacity) -> bool:
     """Return whether a trial's device holds the memory of other trials, too."""
     if capacity.gpus_per_trial > 0:
         return capacity.gpus_per_trial < 1
-    return capacity.workers > 1
+    return capacity.workers > 1 or capacity.follows_cluster
 
 
 def _tune(director: Director, workload: Workload, capacity: Capacity, models: ModelStore) -> None:
     """Run Ray Tune's loop until the director has no more trials or says to end."""
     from ray import tune
 
-    from rxtune.search.adapters import JournalScheduler, JournalSearcher, StopWhenTold
+    from rxtune.search.adapters import (
+        GrowingLimiter,
+        JournalScheduler,
+        JournalSearcher,
+        StopWhenTold,
+    )
     from rxtune.search.trial import run_trial
 
     trainable = tune.with_resources(
         tune.with_parameters(run_trial, workload=workload),
         {"cpu": capacity.cpus_per_trial, "gpu": capacity.gpus_per_trial},
     )
+    room = partial(room_for, capacity) if capacity.follows_cluster else lambda: 0
+    searcher = GrowingLimiter(JournalSearcher(director), capacity.workers, room)
     with models.ray_folder() as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # It names trials whose worker was lost as not complete, though they went on elsewhere.
@@ -226,10 +244,9 @@ def _tune(director: Director, workload: Workload, capacity: Capacity, models: Mo
         tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
-                search_alg=JournalSearcher(director),
+                search_alg=searcher,
                 scheduler=JournalScheduler(director),
                 num_samples=-1,
-                max_concurrent_trials=capacity.workers,
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(

@@ -68,6 +68,8 @@ class SearchResult:
     best_model: Path | None
     problems: tuple[str, ...]
     """What MLflow did not take."""
+    storage_problems: tuple[str, ...] = ()
+    """What the storage did not take or give, and the search went on without."""
     disk_peak: int = 0
     """The most it was seen to hold on disk since this call's start, in bytes."""
 
@@ -87,6 +89,8 @@ class Conclusion:
     """Markdown."""
     artifacts: Mapping[str, str]
     """Text by file name."""
+    best_trial: int | None = None
+    """Whose model is kept as the best; None: there is none."""
 
 
 Watch = Callable[[SearchView], AbstractContextManager[None]]

@@ -10,6 +10,7 @@ from rxtune.track.confirmed import Claim, log_confirmation
 from rxtune.track.entities import BestModel, DataUse
 from rxtune.track.provenance import git_commit, versions
 from rxtune.track.registry import register_model
+from rxtune.track.report_files import log_report
 from rxtune.track.store import resolve_uri
 from rxtune.track.tracker import Tracker
 from rxtune.track.views import Shown
@@ -24,6 +25,7 @@ __all__ = [
     "Tracker",
     "git_commit",
     "log_confirmation",
+    "log_report",
     "register_model",
     "resolve_uri",
     "versions",

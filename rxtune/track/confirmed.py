@@ -17,7 +17,9 @@ from rxtune.track.projection import (
     SEARCH_TAG,
     TRIAL_TAG,
     by_language,
+    exactly,
     milliseconds,
+    params,
     result_metrics,
 )
 from rxtune.track.store import STORE_SECONDS, connect, resolve_uri, within
@@ -127,9 +129,9 @@ class _Projection:
             for name, value in wanted.metrics.items()
             if math.isfinite(value) and run.data.metrics.get(name) != value
         ]
-        params = [Param(k, v) for k, v in wanted.params.items() if k not in run.data.params]
+        new = [Param(k, v) for k, v in wanted.params.items() if k not in run.data.params]
         tags = [RunTag(k, v) for k, v in wanted.tags.items() if run.data.tags.get(k) != v]
-        self._client.log_batch(run_id, metrics=metrics, params=params, tags=tags)
+        self._client.log_batch(run_id, metrics=metrics, params=new, tags=tags)
         if run.info.status != wanted.status or metrics:
             self._client.set_terminated(run_id, wanted.status)
         return run_id
@@ -160,12 +162,11 @@ def _of_run(run: ConfirmedRun) -> _Written:
     tags = {"roles": ", ".join(run.roles), "reason": run.reason or ""}
     tags |= {"trial": str(run.trial)} if run.trial is not None else {}
     tags |= {"predictions": run.predictions} if run.predictions else {}
-    searched = run.configuration.searched().items()
-    params = {name: str(v).lower() if isinstance(v, bool) else str(v) for name, v in searched}
+    tags["configuration"] = exactly(run.configuration)
     return _Written(
         name=f"confirm {source} {run.configuration.method} seed {run.seed}",
         tags=tags,
-        params={**params, "seed": str(run.seed)},
+        params={**params(run.configuration), "seed": str(run.seed)},
         metrics=_metrics(run),
         status="FAILED" if run.zero_shot is None else "FINISHED",
         seconds=run.seconds or 0.0,

@@ -45,20 +45,19 @@ def run_status(state: str) -> str:
     return _RUN_STATUS[state]
 
 
-def params(record: TrialRecord) -> dict[str, str]:
-    """Return what the trial was trained with, to four digits, and `absolute_…`.
+def params(configuration: Configuration) -> dict[str, str]:
+    """Return what a trial was trained with, to four digits.
 
-    Few, because MLflow lists all of them beside every run: what all methods are told apart by,
-    0 where a method has none of it, so that plots over several methods have every trial; and what
-    differs from its default. The tag `configuration` has all of it and every digit.
+    Few, because MLflow lists all of them beside every run, and its page that compares runs draws
+    the first three of the alphabet: what all methods are told apart by, 0 where a method has none
+    of it, so that plots over several methods have every trial; and what differs from its default.
+    Tags have the rest: `configuration`, every digit, and `absolute_…`, the values behind them.
     """
     default = Configuration().to_json()
-    own = record.configuration
-    shown = {name: getattr(own, name) for name in _ALWAYS} | {
-        name: value for name, value in own.searched().items() if value != default[name]
+    shown = {name: getattr(configuration, name) for name in _ALWAYS} | {
+        name: value for name, value in configuration.searched().items() if value != default[name]
     }
-    absolute = {f"absolute_{name}": f"{value:.4g}" for name, value in record.absolute.items()}
-    return {name: _text(value) for name, value in shown.items()} | absolute
+    return {name: _text(value) for name, value in shown.items()}
 
 
 _ALWAYS = ("method", "learning_rate", "sigma", "radius", "pgd_steps")
@@ -71,9 +70,9 @@ def _text(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _exactly(record: TrialRecord) -> str:
-    """Return the configuration as `rxtune confirm --configuration` reads it, every digit of it."""
-    values = record.configuration.searched().items()
+def exactly(configuration: Configuration) -> str:
+    """Return a configuration as `rxtune confirm --configuration` reads it, every digit of it."""
+    values = configuration.searched().items()
     return ",".join(f"{k}={str(v).lower() if isinstance(v, bool) else v}" for k, v in values)
 
 
@@ -90,7 +89,8 @@ def tags(record: TrialRecord) -> dict[str, str]:
         "state": state_of(record),
         "reason": record.reason or "",
         "failure": record.failure.value if record.failure else "",
-        "configuration": _exactly(record),
+        "configuration": exactly(record.configuration),
+        **{f"absolute_{name}": f"{value:.4g}" for name, value in record.absolute.items()},
     }
     if record.losses:
         found["losses"] = str(record.losses)

@@ -7,9 +7,10 @@ import io
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
@@ -29,7 +30,7 @@ def register_model(
     *,
     experiment: str,
     name: str,
-    folder: Path,
+    components: Mapping[str, Any],
     search_id: str,
     record: TrialRecord,
 ) -> str:
@@ -41,7 +42,8 @@ def register_model(
         uri: The tracking URI of the search.
         experiment: Its experiment.
         name: Of the registered model; made if it is new.
-        folder: The exported model.
+        components: `model` and `tokenizer`, loaded: from a folder MLflow 3.17 cannot pack a model
+            with transformers 5.
         search_id: What tells the search from all others.
         record: The trial's.
 
@@ -64,7 +66,7 @@ def register_model(
     version = within(
         _UPLOAD_SECONDS,
         uri,
-        lambda: _registered(client, experiment_id, run_id, name, folder, record),
+        lambda: _registered(client, experiment_id, run_id, name, components, record),
     )
     return f"models:/{name}/{version}"
 
@@ -82,7 +84,7 @@ def _registered(
     experiment_id: str,
     run_id: str,
     name: str,
-    folder: Path,
+    components: Mapping[str, Any],
     record: TrialRecord,
 ) -> str:
     """Copy, log and register the model; the trial's run stays ended, and no run is the active one.
@@ -94,22 +96,37 @@ def _registered(
     with _quietly(), tempfile.TemporaryDirectory() as scratch:
         packed = Path(scratch) / "model"
         mlflow.transformers.save_model(
-            str(folder), str(packed), task=TASK, pip_requirements=_requirements()
+            dict(components), str(packed), task=TASK, pip_requirements=_requirements()
         )
         made = client.create_logged_model(
             experiment_id, name=name, source_run_id=run_id, model_type=TASK
         )
         client.log_model_artifacts(made.model_id, str(packed))
         client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
-    with suppress(MlflowException):  # it is there already; if not, the next call says why
-        client.create_registered_model(name)
     tags = {"trial": str(record.number), "method": record.configuration.method}
     if record.value is not None:
         tags["dev_score"] = f"{record.value:.4f}"
-    version = client.create_model_version(
-        name, f"models:/{made.model_id}", run_id=run_id, tags=tags, model_id=made.model_id
-    )
+    with suppress(MlflowException):  # it is there already; if not, the next call says why
+        client.create_registered_model(name)
+    source = f"models:/{made.model_id}"
+    with _as_the_store(client.tracking_uri):
+        version = client.create_model_version(
+            name, source, run_id=run_id, tags=tags, model_id=made.model_id
+        )
     return str(version.version)
+
+
+@contextmanager
+def _as_the_store(uri: str) -> Iterator[None]:
+    """Make a store the one that MLflow looks models up in; the client's own is not asked."""
+    import mlflow
+
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
 
 
 def _requirements() -> list[str]:

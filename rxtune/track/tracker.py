@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import getpass
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Self
 
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Run
 from mlflow.tracking import MlflowClient
 
 from rxtune.results import Evaluation, TrialRecord
 from rxtune.track import projection
 from rxtune.track.entities import MODEL_TAG, BestModel, DataUse, dataset_input, log_best_model
 from rxtune.track.projection import SEARCH_TAG, TRIAL_TAG, milliseconds
+from rxtune.track.runs import (
+    KnownRun,
+    as_params,
+    as_tags,
+    children_of,
+    search_runs,
+    source_tags,
+)
 from rxtune.track.store import STORE_SECONDS, Connection, connect, is_server, resolve_uri, within
 from rxtune.track.views import Shown, view_tags
 from rxtune.track.writer import Writer
@@ -25,7 +31,6 @@ from rxtune.track.writer import Writer
 CLOSE_SECONDS = 30.0
 SERVER_THREADS = 4
 """Runs that are written at a time to a server, which may be slow; a database has one writer."""
-_PAGE = 1000
 _SEARCH_KEY = "the search"
 
 
@@ -65,28 +70,6 @@ class _EntityWork:
 _Work = _TrialWork | _SearchWork | _FileWork | _EntityWork
 
 
-@dataclass(slots=True)
-class _KnownRun:
-    """What MLflow already has of a run, so that it is not written again."""
-
-    run_id: str
-    status: str
-    params: dict[str, str] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, run: Run) -> Self:
-        data = run.data
-        return cls(
-            run.info.run_id,
-            run.info.status,
-            dict(data.params),
-            dict(data.metrics),
-            dict(data.tags),
-        )
-
-
 class Tracker:
     """Projects one search into MLflow; no call after `start` waits for MLflow or raises.
 
@@ -109,8 +92,8 @@ class Tracker:
         self.search_id = search_id
         parents = [run for run in runs if TRIAL_TAG not in run.data.tags]
         assert parents, "open() creates the parent"
-        self._parent = _KnownRun.of(parents[0])
-        self._children = _children(runs)
+        self._parent = KnownRun.of(parents[0])
+        self._children = children_of(runs)
         self._create_failed: set[int] = set()
         # How many evaluations of each trial have been handed over: a late second report of one
         # (a retried worker) has another time, and would be a second point at the same step.
@@ -149,9 +132,9 @@ class Tracker:
         client, experiment_id = connection or connect(uri, experiment)
 
         def find_or_create() -> list[Run]:
-            runs = [] if is_new else _search(client, experiment_id, search_id)
+            runs = [] if is_new else search_runs(client, experiment_id, search_id)
             if all(TRIAL_TAG in run.data.tags for run in runs):
-                tags = {SEARCH_TAG: search_id, **_source_tags()}
+                tags = {SEARCH_TAG: search_id, **source_tags()}
                 runs.append(client.create_run(experiment_id, tags=tags, run_name=run_name))
             return runs
 
@@ -196,7 +179,7 @@ class Tracker:
             run_id = self._parent.run_id
             with ThreadPoolExecutor(1) as beside:  # a server may be slow to answer
                 file = beside.submit(self._client.log_text, run_id, study_yaml, "study.yaml")
-                self._client.log_batch(run_id, params=_params(new), tags=_tags(tags))
+                self._client.log_batch(run_id, params=as_params(new), tags=as_tags(tags))
                 self._set_status(self._parent, "running")
                 file.result()
 
@@ -206,15 +189,13 @@ class Tracker:
     def show(self, shown: Shown) -> None:
         """Give the experiment's page views with the columns and charts of this search."""
         for key, value in view_tags(shown).items():
-            self._put_entity(
-                f"view {key}",
-                partial(self._client.set_experiment_tag, self.experiment_id, key, value),
-            )
+            write = partial(self._client.set_experiment_tag, self.experiment_id, key, value)
+            self._put_entity(f"view {key}", write)
 
     def used(self, data: Sequence[DataUse]) -> None:
         """Say what data the search trains and measures on."""
-        inputs = [dataset_input(use) for use in data]
-        self._put_entity("the data sets", partial(self._client.log_inputs, self.run_id, inputs))
+        write = partial(self._client.log_inputs, self.run_id, [dataset_input(use) for use in data])
+        self._put_entity("the data sets", write)
 
     def found(self, model: BestModel) -> None:
         """Say which model is the best, and where it lies; of a known one nothing is written."""
@@ -297,28 +278,29 @@ class Tracker:
             number = int(key.rpartition(" ")[2])
             if number not in self._children:
                 raise LookupError("was evaluated before it started")
-            metrics = projection.metrics(None, work.evaluations)
-            self._client.log_batch(self._children[number].run_id, metrics=metrics)
+            run = self._children[number]
+            metrics = run.lacking(projection.metrics(None, work.evaluations))
+            self._client.log_batch(run.run_id, metrics=metrics)
 
     def _write_trial(self, record: TrialRecord, evaluations: tuple[Evaluation, ...]) -> None:
         run = self._children.get(record.number) or self._create(record)
-        params = projection.params(record)
+        params = projection.params(record.configuration)
         new = {name: value for name, value in params.items() if name not in run.params}
         self._client.log_batch(
             run.run_id,
-            metrics=projection.metrics(record, evaluations),
-            params=_params(new),
-            tags=_tags(projection.tags(record)),
+            metrics=run.lacking(projection.metrics(record, evaluations)),
+            params=as_params(new),
+            tags=as_tags(projection.tags(record)),
         )
         run.params.update(new)
         self._set_status(run, projection.state_of(record), record.ended)
 
-    def _create(self, record: TrialRecord) -> _KnownRun:
+    def _create(self, record: TrialRecord) -> KnownRun:
         number = record.number
         if number in self._create_failed:
             # The earlier call may have arrived although its answer did not.
-            found = _search(self._client, self.experiment_id, self.search_id)
-            for other, run in _children(found).items():
+            found = search_runs(self._client, self.experiment_id, self.search_id)
+            for other, run in children_of(found).items():
                 self._children.setdefault(other, run)  # in place: other threads add theirs
             if number in self._children:
                 return self._children[number]
@@ -327,7 +309,7 @@ class Tracker:
             SEARCH_TAG: self.search_id,
             TRIAL_TAG: str(number),
             "mlflow.parentRunId": self._parent.run_id,
-            **_source_tags(),
+            **source_tags(),
         }
         created = self._client.create_run(
             self.experiment_id,
@@ -336,7 +318,7 @@ class Tracker:
             run_name=projection.run_name(record),
         )
         self._create_failed.discard(number)
-        self._children[number] = _KnownRun.of(created)
+        self._children[number] = KnownRun.of(created)
         return self._children[number]
 
     def _write_search(self, work: _SearchWork) -> None:
@@ -347,11 +329,11 @@ class Tracker:
             for name, value in work.metrics.items()
             if math.isfinite(value) and run.metrics.get(name) != value
         ]
-        self._client.log_batch(run.run_id, metrics=new, tags=_tags(work.tags))
+        self._client.log_batch(run.run_id, metrics=new, tags=as_tags(work.tags))
         run.metrics.update({metric.key: metric.value for metric in new})
         self._set_status(run, work.state, work.ended)
 
-    def _set_status(self, run: _KnownRun, state: str, ended: float | None = None) -> None:
+    def _set_status(self, run: KnownRun, state: str, ended: float | None = None) -> None:
         status = projection.run_status(state)
         if state != "running":
             end_time = milliseconds(ended) if ended is not None else None
@@ -367,51 +349,5 @@ def _merge(older: _Work, newer: _Work) -> _Work:
     return _TrialWork(newer.record or older.record, older.evaluations + newer.evaluations)
 
 
-def _search(client: MlflowClient, experiment_id: str, search_id: str) -> list[Run]:
-    """Return the runs of a search, oldest first."""
-    filter_string = f"tags.`{SEARCH_TAG}` = '{search_id}'"
-    found: list[Run] = []
-    token: str | None = None
-    while True:
-        page = client.search_runs(
-            [experiment_id],
-            filter_string,
-            max_results=_PAGE,
-            order_by=["attributes.start_time ASC"],
-            page_token=token,
-        )
-        found += page
-        if not (token := page.token):
-            return found
-
-
-def _children(runs: list[Run]) -> dict[int, _KnownRun]:
-    """Return trial runs by trial number; of two for one trial, the older."""
-    newest_first = reversed([run for run in runs if TRIAL_TAG in run.data.tags])
-    return {int(run.data.tags[TRIAL_TAG]): _KnownRun.of(run) for run in newest_first}
-
-
 def _trial_key(number: int) -> str:
     return f"trial {number}"
-
-
-def _params(values: Mapping[str, str]) -> list[Param]:
-    return [Param(key, str(value)) for key, value in values.items()]
-
-
-def _tags(values: Mapping[str, str]) -> list[RunTag]:
-    return [RunTag(key, str(value)) for key, value in values.items()]
-
-
-def _source_tags() -> dict[str, str]:
-    """Return what MLflow shows in its columns Source and User."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        # A container may run under a user id without a name.
-        user = "unknown"
-    return {
-        "mlflow.user": user,
-        "mlflow.source.name": "rxtune search",
-        "mlflow.source.type": "LOCAL",
-    }

@@ -18,6 +18,7 @@ from mlflow.tracking import MlflowClient
 
 from rxtune.errors import TrackingError
 from rxtune.track.projection import SEARCH_TAG, TRIAL_TAG
+from rxtune.track.views import TAG, page_of_view
 
 USUAL_PORT = 5000
 START_SECONDS = 90.0
@@ -152,12 +153,23 @@ def _require_database(uri: str) -> None:
             )
 
 
-def page_of(uri: str, search_id: str, experiment: str = "rxtune") -> str:
-    """Return the path of a search's page in the UI, that of the experiment if it is not there."""
+def page_of(uri: str, search_id: str, experiment: str = "rxtune", *, of_run: bool = False) -> str:
+    """Return the path of a search in the UI: of its trials' view, else of its own page.
+
+    It is that of the experiment if the search is not there.
+
+    Args:
+        uri: The tracking URI.
+        search_id: What tells the search from all others.
+        experiment: Name of its experiment.
+        of_run: The search's own page also where there is a view.
+    """
     client = MlflowClient(uri)
     found = client.get_experiment_by_name(experiment)
     if found is None:
         return "/"
+    if not of_run and f"{TAG}{search_id}" in found.tags:
+        return page_of_view(found.experiment_id, search_id)
     runs = client.search_runs([found.experiment_id], f"tags.`{SEARCH_TAG}` = '{search_id}'")
     parents = [run for run in runs if TRIAL_TAG not in run.data.tags]
     place = f"/#/experiments/{found.experiment_id}"

@@ -21,7 +21,8 @@ OVERVIEW = "rxtune"
 _LONGEST = 5000
 """Characters of a tag's value that every store takes."""
 
-_HYPERPARAMETERS = ("method", "sigma", "radius", "pgd_steps", "learning_rate")
+_FIRST = ("method", "sigma", "radius", "pgd_steps")
+_HYPERPARAMETERS = (*_FIRST, "learning_rate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +49,8 @@ def view_tags(shown: Shown) -> dict[str, str]:
         shown.search_id: (f"rxtune: trials of {shown.name}", trials),
         OVERVIEW: ("rxtune: searches", searches),
     }
-    tags = {f"{TAG}{key}": _envelope(name, state, shown.began) for key, (name, state) in views.items()}  # fmt: skip
-    return {key: value for key, value in tags.items() if len(value) <= _LONGEST}
+    found = {key: _envelope(name, state, shown.began) for key, (name, state) in views.items()}
+    return {f"{TAG}{key}": value for key, value in found.items() if len(value) <= _LONGEST}
 
 
 def page_of_view(experiment_id: str, key: str) -> str:
@@ -77,12 +78,13 @@ def _envelope(name: str, state: Mapping[str, Any], began: float) -> str:
 def _trials(shown: Shown) -> dict[str, Any]:
     charts, section = _charts(shown), _uuid(shown, "section")
     columns = _columns(shown, _searched(shown))
+    of_this = f"tags.`{SEARCH_TAG}` = '{shown.search_id}'"
     return {
-        "searchFilter": f"tags.`{SEARCH_TAG}` = '{shown.search_id}' and tags.`{TRIAL_TAG}` LIKE '%'",
+        "searchFilter": f"{of_this} and tags.`{TRIAL_TAG}` LIKE '%'",  # without the search's own
         "orderByKey": f"metrics.`dev_{shown.metric}`",
         "selectedColumns": columns,
-        "columnOrder": ["1", "attributes.`Run Name`", *columns],
-        "columnWidths": {"attributes.`Run Name`": 150, **dict.fromkeys(columns, 105)},
+        "columnOrder": ["1", "attributes.`Run Name`", "runDateAndNestInfo", *columns],
+        "columnWidths": {**dict.fromkeys(columns, _WIDTH), **_WIDTHS},
         "compareRunSections": [
             {
                 "uuid": section,
@@ -106,17 +108,36 @@ def _trials(shown: Shown) -> dict[str, Any]:
             }
             for chart in charts
         ],
-    }  # fmt: skip
+    }
+
+
+_WIDTHS: Mapping[str, int] = {
+    "attributes.`Run Name`": 150,
+    "runDateAndNestInfo": 125,
+    "tags.`state`": 75,
+    "params.`method`": 100,
+    "params.`sigma`": 70,
+    "params.`radius`": 75,
+    "params.`pgd_steps`": 85,
+    "metrics.`worst_language_accuracy`": 80,
+    "tags.`worst_language`": 80,
+}
+"""In pixels; with them what comes first fits on a screen of 1,500."""
+_WIDTH = 105
+"""Of any other column."""
 
 
 def _columns(shown: Shown, parameters: Iterable[str]) -> list[str]:
+    """Return the columns in their order: what tells methods apart, scores, cost, the rest."""
     scores = (f"dev_{shown.metric}", _held_out(shown), f"worst_language_{shown.metric}")
+    named = {name: f"params.`{name}`" for name in parameters}
     return [
         "tags.`state`",
-        *(f"params.`{name}`" for name in parameters),
+        *(column for name, column in named.items() if name in _FIRST),
         *(f"metrics.`{name}`" for name in scores),
         "tags.`worst_language`",
         "metrics.`forward_equivalents`",
+        *(column for name, column in named.items() if name not in _FIRST),
     ]
 
 

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from rxtune import storage
-from rxtune.errors import DataError
+from rxtune.errors import DamagedCheckpointError, DataError
 from rxtune.results import Evaluation
 from rxtune.train.settings import TrainSettings
 
@@ -37,6 +38,8 @@ class TrainingState:
     seconds_before: float = 0.0
     """Wall time of the run's earlier parts, in seconds."""
     evaluations: list[Evaluation] = field(default_factory=list)
+    loss_sum: float = 0.0
+    """Of the losses since the last evaluation, in nats: not 0 in a run that broke off between."""
 
 
 def save_checkpoint(
@@ -67,6 +70,7 @@ def save_checkpoint(
 
     Raises:
         DiskFullError: There is no room; the last checkpoint is still there.
+        OSError: The folder cannot be written; the last checkpoint is still there.
     """
     tensors = {
         **{f"model.{name}": tensor for name, tensor in _model_tensors(model).items()},
@@ -77,8 +81,9 @@ def save_checkpoint(
         "format": FORMAT,
         "updates": state.updates,
         "forward_equivalents": state.forward_equivalents,
-        "seconds": state.evaluations[-1].seconds if state.evaluations else state.seconds_before,
+        "seconds": max([state.seconds_before, *(e.seconds for e in state.evaluations[-1:])]),
         "evaluations": [evaluation.to_json() for evaluation in state.evaluations],
+        "loss_sum": state.loss_sum,
         "settings": settings.to_json(),
     }
     filesystem, path = storage.open_place(folder)
@@ -112,7 +117,8 @@ def load_checkpoint(
         Where the run stands, or None if no whole checkpoint lies in the folder.
 
     Raises:
-        DataError: The file is damaged, of another format, or of a run with other settings.
+        DamagedCheckpointError: The file is not whole.
+        DataError: The file is of another format, or of a run with other settings.
     """
     filesystem, path = storage.open_place(folder)
     target = f"{path}/{FILE_NAME}"
@@ -130,6 +136,7 @@ def load_checkpoint(
         forward_equivalents=facts["forward_equivalents"],
         seconds_before=facts["seconds"],
         evaluations=[Evaluation.from_json(record) for record in facts["evaluations"]],
+        loss_sum=facts.get("loss_sum", 0.0),
     )
 
 
@@ -145,7 +152,7 @@ def _write_whole(
     is_local = isinstance(filesystem, fs.LocalFileSystem)
     try:
         if is_local:
-            save_file(tensors, unfinished, metadata)
+            _save_file(tensors, unfinished, metadata)
             _bring_to_disk(unfinished)
         else:
             _upload(filesystem, unfinished, tensors, metadata)
@@ -163,13 +170,15 @@ def _upload(
 ) -> None:
     with tempfile.TemporaryDirectory() as local:
         with storage.telling_of_full_disk(local, "a checkpoint on its way to the storage"):
-            save_file(tensors, f"{local}/{FILE_NAME}", metadata)
-        fs.copy_files(
-            f"{local}/{FILE_NAME}",
-            target,
-            source_filesystem=fs.LocalFileSystem(),
-            destination_filesystem=filesystem,
-        )
+            _save_file(tensors, f"{local}/{FILE_NAME}", metadata)
+        storage.upload(Path(local, FILE_NAME), filesystem, target)
+
+
+def _save_file(tensors: dict[str, Tensor], path: str, metadata: dict[str, str]) -> None:
+    try:
+        save_file(tensors, path, metadata)
+    except SafetensorError as error:  # its own kind for what the disk refuses
+        raise OSError(str(error)) from error
 
 
 def _delete_unfinished(filesystem: fs.FileSystem, folder: str) -> None:
@@ -256,7 +265,7 @@ def _read(path: str, shown: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
             facts = json.loads((file.metadata() or {})["rxtune"])
             return facts, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, KeyError, ValueError) as error:
-        raise DataError(
+        raise DamagedCheckpointError(
             f"checkpoint {shown}: must be a whole checkpoint of rxtune, but is not "
             f"({str(error).partition(chr(10))[0]}); remove it, the run then starts again"
         ) from error

@@ -62,7 +62,7 @@ def predict(
         torch.inference_mode(),
     ):
         parts = []
-        for rows in _by_length(tokens.lengths, bound):
+        for rows in by_length(tokens.lengths, bound):
             batch = to_device(tokens.batch(rows), device)
             del batch["labels"]
             parts.append((rows, _classify(model, batch, sigma, noise)))
@@ -174,7 +174,7 @@ def _only_read(table: pa.Table) -> pa.Table:
     return table.select([name for name in names if name in table.column_names])
 
 
-def _by_length(
+def by_length(
     lengths: NDArray[np.integer[Any]], tokens_per_batch: int
 ) -> Iterator[NDArray[np.int64]]:
     """Yield the rows in batches of similar length, the longest first."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +17,9 @@ from transformers import PreTrainedModel
 
 from rxtune.config.select import Metric
 from rxtune.data.training import PlainData, TrainingData
-from rxtune.errors import DivergedError, StudyError
+from rxtune.errors import DamagedCheckpointError, DivergedError, NodeLeavingError, StudyError
 from rxtune.results import Evaluation
+from rxtune.storage import persistently
 from rxtune.train.batches import TrainingBatches, to_device
 from rxtune.train.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from rxtune.train.cpu import fast_on_cpu
@@ -58,6 +60,8 @@ def fine_tune(
     metric: Metric = "accuracy",
     checkpoint_folder: str | None = None,
     resume: bool = True,
+    must_leave: Callable[[], bool] = lambda: False,
+    on_storage_trouble: Callable[[str], None] | None = None,
     device: torch.device | str = "cpu",
 ) -> FineTuned:
     """Train the model in place, and tell of every evaluation.
@@ -77,35 +81,58 @@ def fine_tune(
         metric: Of the scores that `objectives` is given.
         checkpoint_folder: Path or URI where the run keeps its one checkpoint; None: nowhere.
         resume: Whether to go on from a checkpoint that lies there.
+        must_leave: Asked before every update whether to break off with a checkpoint.
+        on_storage_trouble: Told in one line that a checkpoint could not be written, so that an
+            older one stays, or not be read, so that the run starts again. None: such an error
+            ends the run.
         device: Where to train.
 
     Raises:
         DivergedError: Loss or gradient is not finite.
         DataError: A table or the checkpoint is malformed or belongs to another run.
+        NodeLeavingError: `must_leave` has said so; a resume gives the same weights as if not.
         StudyError: There are more evaluations than updates.
     """
     data = PlainData(train) if isinstance(train, pa.Table) else train
-    run = _Run(model, data, settings, torch.device(device), pad_id)
+    place = _Place(checkpoint_folder, on_storage_trouble)
+    run = _Run(model, data, settings, torch.device(device), pad_id, place)
     stops = _evaluation_points(run.total, settings.evaluations)
     with (
         _own_random_state(run.device, settings.seed),
         first_position_only(model, settings.site),
         fast_on_cpu(model, run.device),
     ):
-        if checkpoint_folder is not None and resume:
-            run.go_on_from(checkpoint_folder)
+        if resume:
+            run.go_on()
         evaluations = run.state.evaluations
         for evaluation in evaluations:
             on_evaluation(evaluation)
         found = None
         for stop in stops[len(evaluations) :]:
-            found = run.advance(stop, dev_tables, metric, objectives)
-            if checkpoint_folder is not None:
-                run.save(checkpoint_folder)
+            found = run.advance(stop, dev_tables, metric, objectives, must_leave)
+            run.save()
             on_evaluation(evaluations[-1])
         if found is None:  # all evaluations were told by an earlier part of the run
             found = predict_by_language(model, dev_tables, pad_id=pad_id)
     return run.outcome(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a run keeps its checkpoint, and who hears that it could not."""
+
+    folder: str | None
+    on_trouble: Callable[[str], None] | None
+
+    @contextmanager
+    def bearing(self, what: str, *errors: type[Exception]) -> Iterator[None]:
+        """Tell of such errors inside the block, if somebody listens, instead of raising them."""
+        try:
+            yield
+        except errors as error:
+            if self.on_trouble is None:
+                raise
+            self.on_trouble(f"{what} ({str(error).strip().partition(chr(10))[0]})")
 
 
 class _Run:
@@ -118,13 +145,14 @@ class _Run:
         settings: TrainSettings,
         device: torch.device,
         pad_id: int,
+        place: _Place,
     ) -> None:
         self.began = time.perf_counter()
         nn.Module.to(model, device).train()
         if settings.gradient_checkpointing:
             enable_gradient_checkpointing(model)
         self.model, self.settings, self.device = model, settings, device
-        self.pad_id = pad_id
+        self.pad_id, self.place = pad_id, place
         size = settings.batch_size
         self.batches = TrainingBatches(data, pad_id=pad_id, batch_size=size, seed=settings.seed)
         self.total = settings.updates_of(data.examples)
@@ -143,9 +171,10 @@ class _Run:
         dev_tables: Mapping[str, pa.Table],
         metric: Metric,
         objectives: Objectives,
+        must_leave: Callable[[], bool],
     ) -> dict[str, NDArray[np.int64]]:
         """Train up to update number `stop`, evaluate, and return the class ids by language."""
-        train_loss = self.train_until(stop)
+        train_loss = self.train_until(stop, must_leave)
         found = predict_by_language(self.model, dev_tables, pad_id=self.pad_id)
         scores = count_scores(found, dev_tables)
         self.state.evaluations.append(self.record(scores, metric, objectives, train_loss))
@@ -161,13 +190,15 @@ class _Run:
             predictions=predictions,
         )
 
-    def train_until(self, stop: int) -> float:
-        """Do the updates up to number `stop`, and return their mean loss in nats."""
+    def train_until(self, stop: int, must_leave: Callable[[], bool]) -> float:
+        """Do the updates up to number `stop`; return the mean loss since the last evaluation."""
         state, settings = self.state, self.settings
-        steps = stop - state.updates
+        steps = stop - (state.evaluations[-1].updates if state.evaluations else 0)
         # Summed on the device and read once: reading is a sync point.
-        loss_sum = torch.zeros((), device=self.device)
+        loss_sum = torch.tensor(state.loss_sum, device=self.device)
         while state.updates < stop:
+            if must_leave():
+                self.leave(loss_sum.item())
             batch = to_device(self.batches.batch(state.updates), self.device)
             for group in self.optimiser.param_groups:
                 group["lr"] = settings.learning_rate * (1 - state.updates / self.total)
@@ -181,7 +212,16 @@ class _Run:
             state.forward_equivalents += (
                 len(batch["labels"]) * settings.forward_equivalents_per_example
             )
+        state.loss_sum = 0.0
         return loss_sum.item() / steps
+
+    def leave(self, loss_sum: float) -> NoReturn:
+        """Save where the run stands and break it off."""
+        self.state = replace(self.state, loss_sum=loss_sum, seconds_before=self.seconds)
+        self.save()
+        raise NodeLeavingError(
+            f"update {self.state.updates} of {self.total}: the machine leaves the cluster"
+        )
 
     @property
     def seconds(self) -> float:
@@ -207,14 +247,29 @@ class _Run:
             time=time.time(),
         )
 
-    def save(self, folder: str) -> None:
-        """Write a checkpoint of everything."""
-        save_checkpoint(folder, self.state, self.model, self.optimiser, self.noise, self.settings)
+    def save(self) -> None:
+        """Write a checkpoint of everything, if there is a place for it."""
+        if self.place.folder is None:
+            return
+        with self.place.bearing("a checkpoint was not written", OSError):
+            save_checkpoint(
+                self.place.folder,
+                self.state,
+                self.model,
+                self.optimiser,
+                self.noise,
+                self.settings,
+            )
 
-    def go_on_from(self, folder: str) -> None:
-        """Take up the checkpoint in a folder, if there is one."""
-        found = load_checkpoint(folder, self.model, self.optimiser, self.noise, self.settings)
-        self.state = found or self.state
+    def go_on(self) -> None:
+        """Take up the checkpoint, if there is one."""
+        if (folder := self.place.folder) is None:
+            return
+        training = self.model, self.optimiser, self.noise, self.settings
+        told = "a checkpoint was not read, so the training starts again"
+        with self.place.bearing(told, OSError, DamagedCheckpointError):
+            found = persistently(lambda: load_checkpoint(folder, *training))
+            self.state = found or self.state
 
 
 def _evaluation_points(total: int, evaluations: int) -> list[int]:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pyarrow import fs
+from safetensors import SafetensorError
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
@@ -35,19 +36,22 @@ def save_model(model: PreTrainedModel, folder: str) -> None:
 def _save(model: PreTrainedModel, files: fs.FileSystem, path: str) -> None:
     storage.make_folder(files, path)
     if isinstance(files, fs.LocalFileSystem):
-        model.save_pretrained(path)
+        _save_pretrained(model, path)
         _as_readable_as_others(Path(path))
         return
     # Written locally first: `save_pretrained` knows no remote file systems.
     with tempfile.TemporaryDirectory() as local:
         with storage.telling_of_full_disk(local, "a model on its way to the storage"):
-            model.save_pretrained(local)
-        fs.copy_files(
-            local,
-            path,
-            source_filesystem=fs.LocalFileSystem(),
-            destination_filesystem=files,
-        )
+            _save_pretrained(model, local)
+        for file in Path(local).iterdir():
+            storage.upload(file, files, f"{path}/{file.name}")
+
+
+def _save_pretrained(model: PreTrainedModel, folder: str) -> None:
+    try:
+        model.save_pretrained(folder)
+    except SafetensorError as error:  # its own kind for what the disk refuses
+        raise OSError(str(error)) from error
 
 
 def _as_readable_as_others(folder: Path) -> None:

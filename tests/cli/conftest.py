@@ -94,7 +94,7 @@ def make_record(number: int, state: str, value: float = 0.5, **changes: Any) -> 
         train_loss=1.0,
         forward_equivalents=100.0,
         seconds=3.0,
-        time=1.7e9,
+        time=1.7e9 + 3,
     )
     fields: dict[str, Any] = {
         "number": number,

@@ -182,7 +182,9 @@ def test_an_interrupt_before_the_first_trial_has_the_code_of_interrupts(
 def test_what_mlflow_did_not_take_is_told_brackets_and_all(
     rxtune: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = SimpleNamespace(problems=("no artifact at [/tmp/x]",), interrupted=False)
+    refused = SimpleNamespace(
+        problems=("no artifact at [/tmp/x]",), storage_problems=(), interrupted=False
+    )
     monkeypatch.setattr(api, "search", lambda *_, **__: refused)
     monkeypatch.setattr("rxtune.cli.outcome.show_result", lambda *_: None)
     ended = rxtune(*SEARCH)

@@ -104,6 +104,10 @@ class Command:
             os.kill(pid, signal.SIGKILL)
         self._process.communicate()
 
+    def has_started(self, program: str) -> bool:
+        """Return whether a child process has this in its command line."""
+        return any(program in _command_line(pid) for pid in _children(self.pid))
+
     def _workers(self) -> list[int]:
         """Return the processes that train: Ray names them after what they run."""
         below = [self.pid]

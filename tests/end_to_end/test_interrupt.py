@@ -63,3 +63,26 @@ def test_an_interrupt_ends_everything_and_the_printed_line_goes_on(
     finished = [record for record in before if record.state is not TrialState.FAILED]
     assert [after[record.number] for record in finished] == finished
     assert len(workplace.runs("stopped")[1]) == len(after)
+
+
+@pytest.mark.parametrize("sign", ["gcs_server", "raylet/raylet"])
+def test_a_sigterm_while_ray_starts_leaves_nothing(workplace: Any, sign: str) -> None:
+    command = workplace.start(*workplace.new_search(f"early-{len(sign)}"))
+    command.wait_until(lambda: command.has_started(sign))
+    os.kill(command.pid, signal.SIGTERM)
+    ended = command.wait()
+    assert ended.code == 130, ended
+    assert "Traceback" not in ended.errors
+    assert "SIGTERM" not in ended.errors
+    assert workplace.gone(), workplace.processes()
+    assert not workplace.run_folder(f"early-{len(sign)}").path.exists()
+
+
+def test_a_sigterm_amid_trials_ends_as_ctrl_c_does(workplace: Any) -> None:
+    command = workplace.start(*workplace.new_search("termed", "--workers", "1"))
+    command.wait_until(workplace.has_evaluations("termed", 1))
+    os.kill(command.pid, signal.SIGTERM)
+    ended = command.wait()
+    assert ended.code == 130, ended
+    assert "--resume" in ended.output
+    assert workplace.gone(), workplace.processes()

@@ -20,10 +20,10 @@ def test_it_shows_the_run_and_leaves_no_process(
 ) -> None:
     command = workplace.start("ui", "reference", "--port", str(free_port()))
     address = command.read_line()
-    found = re.search(r"(http://127\.0\.0\.1:\d+)/#/experiments/\d+/runs/(\w+)", address)
+    found = re.search(r"(http://[\d.:]+)/#/experiments/\d+/runs\?viewStateShareKey=(.+)", address)
     assert found is not None, address
     parent, _ = workplace.runs("reference")
-    assert found[2] == parent.info.run_id
+    assert found[2] == parent.data.tags["rxtune.search_id"]
     with urllib.request.urlopen(f"{found[1]}/", timeout=20) as page:
         assert b"MLflow" in page.read()
     os.kill(command.pid, how)

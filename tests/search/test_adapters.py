@@ -14,8 +14,16 @@ from ray.exceptions import ActorUnavailableError, RayActorError
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
+from rxtune.errors import NodeLeavingError
 from rxtune.results import Failure
-from rxtune.search.adapters import JournalScheduler, JournalSearcher, StopWhenTold, loss_of
+from rxtune.search import adapters
+from rxtune.search.adapters import (
+    GrowingLimiter,
+    JournalScheduler,
+    JournalSearcher,
+    StopWhenTold,
+    loss_of,
+)
 from rxtune.search.retries import Loss
 
 
@@ -101,6 +109,28 @@ def test_the_searcher_hands_out_the_directors_trials_until_there_are_none(direct
     assert searcher.suggest("any") is None  # a trial that runs may lose its worker
     director.may_hand_out = False
     assert searcher.suggest("any") == Searcher.FINISHED
+
+
+def test_more_trials_run_where_a_cluster_has_grown_and_never_fewer(
+    director: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(adapters, "time", clock)
+    rooms: list[int] = []
+    limiter = GrowingLimiter(JournalSearcher(director), 1, lambda: rooms.pop(0))
+    director.trial = {"number": 3}
+    assert limiter.suggest("a") == {"number": 3}
+    assert limiter.suggest("b") is None
+    rooms.append(2)
+    assert limiter.suggest("b") is None  # not asked again so soon
+    clock.now = adapters.LOOK_SECONDS
+    assert limiter.suggest("b") == {"number": 3}
+    clock.now *= 2
+    rooms.append(0)  # both hosts are gone
+    assert limiter.suggest("c") is None
+    limiter.on_trial_complete("a")
+    assert limiter.suggest("c") == {"number": 3}  # waits for the next host
+    assert rooms == []
 
 
 def test_the_scheduler_passes_reports_on_and_stops_what_must_stop(
@@ -195,6 +225,7 @@ UNREACHABLE = ActorUnavailableError(
         (RayActorError(error_msg=DIED), Failure.WORKER_LOST, "error code 2. End of file."),
         (RayActorError(error_msg=NODE_DIED), Failure.NODE_LOST, "missing too many heartbeats"),
         (PREEMPTED, Failure.NODE_LOST, "the node is drained"),
+        (NodeLeavingError("update 3 of 9: the machine leaves"), Failure.NODE_LOST, "leaves"),
         (UNREACHABLE, Failure.NODE_LOST, "may not have been executed on the actor."),
         ("Killed due to the node running low on memory.", Failure.OUT_OF_MEMORY, "memory."),
         ("", Failure.WORKER_LOST, "no reason given"),

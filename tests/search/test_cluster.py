@@ -19,6 +19,7 @@ from rxtune.search.cluster import (
     _fitting,
     measure_capacity,
     ray_running,
+    room_for,
 )
 from rxtune.search.options import SearchOptions
 
@@ -33,6 +34,7 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> Measure:
         alive = [{"Alive": True, "Resources": node} for node in nodes]
         gone = {"Alive": False, "Resources": {"CPU": 512.0, "GPU": 64.0}}
         monkeypatch.setattr(ray, "nodes", lambda: [*alive, gone])
+        monkeypatch.setattr("rxtune.search.cluster.is_autoscaled", lambda: False)
         config = None
         if groups is not None:
             made = [NodeGroupConfig(resources=r, max_count=most) for r, most in groups]
@@ -89,6 +91,19 @@ def test_on_a_cluster_trials_may_wait_for_nodes_that_do_not_show_beforehand(
 ) -> None:
     assert measure({"CPU": 2.0}, workers=8, address="auto").workers == 8
     assert measure({"CPU": 2.0}, address="auto").workers == 2
+
+
+def test_a_cluster_is_followed_unless_a_number_of_workers_was_asked_for(measure: Measure) -> None:
+    assert measure({"CPU": 2.0}, address="auto").follows_cluster
+    assert not measure({"CPU": 2.0}, address="auto", workers=2).follows_cluster
+    assert not measure({"CPU": 2.0}).follows_cluster
+
+
+def test_there_is_room_on_every_node_that_is_up_now(measure: Measure) -> None:
+    before = measure({"CPU": 4.0, "GPU": 1.0}, address="auto")
+    assert room_for(before) == 1
+    measure({"CPU": 4.0, "GPU": 1.0}, {"CPU": 8.0, "GPU": 4.0}, {"CPU": 64.0})  # it has grown
+    assert room_for(before) == 5
 
 
 def test_a_group_that_may_have_no_node_is_no_room_to_grow(measure: Measure) -> None:

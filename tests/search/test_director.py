@@ -392,6 +392,47 @@ def test_a_lost_machine_is_not_counted_against_a_trial_that_gets_on(
     assert decisions.record(number).losses == 0
 
 
+def test_what_the_storage_refused_a_trial_is_counted_and_the_search_goes_on(
+    director: Director, decisions: SearchStudy
+) -> None:
+    number = start(director)
+    told = {**json.loads(evaluation(1, 0.5)), "trouble": ["a checkpoint was not written (why)"]}
+    assert director.hear(number, json.dumps(told)) is False
+    assert len(decisions.record(number).evaluations) == 1
+    assert director.error is None
+    assert director.trouble.told() == (
+        f"a checkpoint was not written, once (last of trial {number}: why)",
+    )
+
+
+def test_a_trial_whose_model_was_not_saved_is_left_out_before_the_best_are_kept(
+    director: Director, spy: Spy
+) -> None:
+    number = start(director)
+    director.hear(number, evaluation(1, 0.4))
+    told = {**json.loads(FINISHED), "trouble": ["its model was not saved (why)"]}
+    director.hear(number, json.dumps(told))
+    assert spy.told.index(("leave_out", number)) < spy.told.index(("retain", [number]))
+
+
+def test_a_model_that_is_owed_is_asked_for_again_at_the_end(
+    director: Director, spy: Spy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rxtune.search.director.PAUSES", (0.0, 0.0, 0.0))
+    run(director, 0.4, 0.5)
+    owed = {0: "AWS Error SLOW_DOWN"}
+    spy.__dict__["owed"] = owed
+    before = spy.told.count(("retain", [0]))
+    assert director.keep_owed() == (
+        "the model of trial 0 was not brought from the storage, where it stays"
+        " (AWS Error SLOW_DOWN)",
+    )
+    assert spy.told.count(("retain", [0])) == before + 3
+    owed.clear()
+    assert director.keep_owed() == ()
+    assert spy.told.count(("retain", [0])) == before + 3
+
+
 def test_machines_lost_in_a_row_do_not_go_on_for_ever(
     director: Director, decisions: SearchStudy
 ) -> None:

@@ -450,3 +450,90 @@ def test_a_model_of_which_a_part_is_gone_is_none(store: ModelStore) -> None:
     files, path = storage.open_place(storage.join(store.folder(4), "model"))
     files.delete_file(f"{path}/predictions.parquet")
     assert not store.has_model(4)
+
+
+# --- a storage that fails
+
+
+@pytest.fixture
+def failing(store: ModelStore, place: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that makes the storage fail to give some trials' models (a mock)."""
+    if not place.startswith("s3"):
+        pytest.skip("a storage elsewhere")
+    bring = ModelStore._bring
+
+    def fail(*numbers: int) -> None:
+        def bring_or_fail(self: ModelStore, number: int, tokenizer_folder: Path) -> None:
+            if number in numbers:
+                raise OSError("AWS Error NETWORK_CONNECTION\nmore")
+            bring(self, number, tokenizer_folder)
+
+        monkeypatch.setattr(ModelStore, "_bring", bring_or_fail)
+
+    return fail
+
+
+def test_a_model_that_the_storage_does_not_give_is_owed_and_stays_there(
+    store: ModelStore, tiny_encoder: Path, failing: Callable[..., None]
+) -> None:
+    finish(store, 0, [0], tiny_encoder)
+    failing(1)
+    finish(store, 1, [1, 0], tiny_encoder)
+    assert store.owed == {1: "AWS Error NETWORK_CONNECTION"}
+    assert store.has_model(1)
+    assert store.crowned == 0  # a worse one until then
+
+    failing()
+    store.retain([1, 0], tiny_encoder)
+    assert store.owed == {}
+    assert contents(store) == {"best": 1}
+
+
+def test_the_second_best_is_crowned_as_long_as_the_best_is_owed(
+    store: ModelStore, tiny_encoder: Path, failing: Callable[..., None]
+) -> None:
+    store.keep = 2
+    failing(0)
+    finish(store, 0, [0], tiny_encoder)
+    finish(store, 1, [0, 1], tiny_encoder)
+    assert contents(store) == {"best": 1}
+    failing()
+    store.retain([0, 1], tiny_encoder)
+    assert contents(store) == {"best": 0, "models/trial-0001": 1}
+
+
+def test_an_owed_model_that_is_not_wanted_any_more_goes(
+    store: ModelStore, place: str, tiny_encoder: Path, failing: Callable[..., None]
+) -> None:
+    failing(0)
+    finish(store, 0, [0], tiny_encoder)
+    finish(store, 1, [1, 0], tiny_encoder)
+    assert store.owed == {}
+    assert not store.has_model(0)
+    assert contents(store) == {"best": 1}
+
+
+def test_the_next_best_takes_the_place_of_a_model_that_was_not_saved(
+    store: ModelStore, tiny_encoder: Path
+) -> None:
+    store.leave_out(0)
+    store.retain([0], tiny_encoder)
+    finish(store, 1, [0, 1], tiny_encoder)
+    assert contents(store) == {"best": 1}
+
+
+def test_what_else_a_storage_refuses_a_resume_can_do_without(
+    store: ModelStore, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError("AWS Error SLOW_DOWN")  # a mock of a storage that fails
+
+    leave_model(store, 0)
+    for name in ("delete_folder", "bytes_below"):
+        monkeypatch.setattr(storage, name, refuse)
+    monkeypatch.setattr(ModelStore, "_adopt", refuse)
+    store.adopt(0, 1)
+    store.forget_others(set())
+    store.forget(0)
+    store.retain([], Path())
+    assert store.has_model(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from rxtune.config import load_study
@@ -16,11 +17,23 @@ SPACE = (
 )
 
 
+def tokens(rows: int) -> pa.Table:
+    return pa.table({"input_ids": [[1, 2, 3]] * rows})
+
+
 class Told:
     """A tracker that keeps what it is told."""
 
+    search_id = "rs-1"
+
     def start(self, params: Any, tags: Any, study_yaml: str, description: str) -> None:
         self.params, self.tags, self.description = params, tags, description
+
+    def show(self, shown: Any) -> None:
+        self.shown = shown
+
+    def used(self, data: Any) -> None:
+        self.data = data
 
 
 @pytest.fixture
@@ -36,11 +49,19 @@ def told(tmp_path: Any) -> Any:
             name="rs",
             study=study,
             encoder="babel-tiny",
-            task=SimpleNamespace(name="babel", source_language="eng"),
+            task=SimpleNamespace(name="babel", source_language="eng", origin="embedded"),
             dev_languages=("qaf", "qag"),
             capacity=SimpleNamespace(workers=2),
         )
-        workload = SimpleNamespace(unit=1.0, learning_rate=1e-3, epochs=3.0, batch_size=32)
+        workload = SimpleNamespace(
+            unit=1.0,
+            learning_rate=1e-3,
+            epochs=3.0,
+            batch_size=32,
+            source_language="eng",
+            train=tokens(3),
+            dev={"eng": tokens(1), "qaf": tokens(2), "qaa": tokens(2)},
+        )
         tracker = Told()
         describe_start(tracker, view, workload, warm_start)  # type: ignore[arg-type]
         return tracker
@@ -80,3 +101,20 @@ def test_how_the_search_goes_about_it_is_among_its_parameters(told: Any) -> None
     asked = {"sampler": "gp", "stopper": "median", "replicates": "3"}
     asked |= {"objective": "mean", "metric": "accuracy"}
     assert asked.items() <= params.items()
+
+
+def test_the_data_sets_say_what_they_were_used_for(told: Any) -> None:
+    data = told().data
+    assert [(use.name, use.context, use.rows) for use in data] == [
+        ("babel eng train", "training", 3),
+        ("babel eng dev", "evaluation", 1),
+        ("babel qaf dev", "validation", 2),
+        ("babel qaa dev", "evaluation", 2),
+    ]
+    assert data[2].digest == data[3].digest != data[0].digest
+
+
+def test_the_view_has_the_parameters_that_are_searched(told: Any) -> None:
+    shown = told(select__metric="macro_f1").shown
+    assert shown.parameters == ("method", "sigma")
+    assert (shown.metric, shown.dev_languages) == ("macro_f1", ("qaf", "qag"))

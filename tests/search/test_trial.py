@@ -20,7 +20,7 @@ from transformers import AutoModelForSequenceClassification
 
 from rxtune.config import Configuration
 from rxtune.data.mixed_language import MixedPairs
-from rxtune.errors import DivergedError, TrialOutOfMemoryError
+from rxtune.errors import DivergedError, NodeLeavingError, TrialOutOfMemoryError
 from rxtune.results import Evaluation, Failure, ZeroShot
 from rxtune.search import trial
 from rxtune.search.trial import evaluate_all, explain, parse, run_trial
@@ -241,6 +241,57 @@ def test_a_trial_that_runs_again_reports_the_same_from_its_checkpoint(
     run_trial(config, workload)
     run_trial(config, workload)
     assert messages[:3] == messages[3:]
+
+
+@pytest.mark.parametrize("updates", [0, 1, 3])
+def test_a_trial_whose_machine_leaves_goes_on_to_the_same_reports(
+    messages: list[dict[str, Any]],
+    config: dict[str, Any],
+    workload: Workload,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    updates: int,
+) -> None:
+    run_trial({**config, "folder": str(tmp_path / "straight")}, workload)
+    straight = [without_times(message) for message in messages]
+    messages.clear()
+
+    asked = iter([False] * updates + [True])
+    monkeypatch.setattr(trial, "node_is_leaving", lambda: lambda: next(asked))
+    with pytest.raises(NodeLeavingError, match=f"update {updates} of"):
+        run_trial(config, workload)  # an exception: its process is not to be used again
+    heard = len(messages)
+    monkeypatch.setattr(trial, "node_is_leaving", lambda: lambda: False)
+    run_trial(config, workload)
+    assert [without_times(message) for message in messages[heard:]] == straight
+    assert [without_times(message) for message in messages[:heard]] == straight[:heard]
+
+
+def without_times(message: dict[str, Any]) -> dict[str, Any]:
+    if "evaluation" not in message:
+        return message
+    return {**message, "evaluation": replace(message["evaluation"], seconds=0.0, time=0.0)}
+
+
+def test_a_storage_that_takes_nothing_costs_a_trial_its_model_and_nothing_else(
+    messages: list[dict[str, Any]],
+    config: dict[str, Any],
+    workload: Workload,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    run_trial(config, workload)
+    straight = [without_times(message) for message in messages]
+    messages.clear()
+
+    monkeypatch.setattr("rxtune.storage.PAUSES", (0.0,))
+    (tmp_path / "a file").touch()
+    run_trial({**config, "folder": str(tmp_path / "a file" / "trial-0003")}, workload)
+    trouble = [message.pop("trouble") for message in messages]
+    assert [without_times(message) for message in messages] == straight
+    (first,), (_,), (last,) = trouble
+    assert first.startswith("a checkpoint was not written (")
+    assert last.startswith("its model was not saved (")
 
 
 def test_a_divergence_is_a_report_not_an_exception(

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import validate_param_and_metric_name
 
-from rxtune.config import Configuration
+from rxtune.config import Choice, Configuration, Constant, Parameter, Space, Study
 from rxtune.results import Failure, Replicate, ZeroShot
+from rxtune.search.named_configuration import read_configuration
 from rxtune.track import projection
 
 
@@ -71,10 +72,27 @@ def test_a_trial_on_several_seeds_shows_their_mean_and_how_many(record):
     assert alone.isdisjoint({"seeds", "dev_accuracy_mean_over_seeds"})
 
 
-def test_parameters_read_as_a_space_file_has_them(record):
-    configuration = Configuration(method="adv", radius=0.1, pgd_steps=1, random_start=True)
-    params = projection.params(record(0, configuration=configuration))
-    assert (params["random_start"], params["radius"], params["norm"]) == ("true", "0.1", "l2")
+def test_parameters_are_few_and_short(record):
+    own = Configuration(method="adv", radius=0.1 / 3, pgd_steps=1, random_start=True)
+    trial = record(0, configuration=own, absolute={"radius": 0.0123456})
+    assert projection.tags(trial)["absolute_radius"] == "0.01235"
+    assert projection.params(own) == {
+        "method": "adv",
+        "learning_rate": "1",
+        "sigma": "0",
+        "radius": "0.03333",
+        "pgd_steps": "1",
+        "random_start": "true",
+    }
+
+
+def test_a_tag_has_every_digit_as_confirm_reads_it(record):
+    own = Configuration(method="rs_rp", sigma=1 / 3, learning_rate=0.1 + 0.2)
+    text = projection.tags(record(0, configuration=own))["configuration"]
+    domains = {"method": Choice(("standard", "rs_rp")), "sigma": Constant(0.5)}
+    space = Space({name: Parameter(name, d) for name, d in domains.items()}, "relative")
+    study = Study.model_validate({"space": space, "units": "relative"})
+    assert read_configuration(text, study) == own
 
 
 def test_the_same_record_gives_the_same_points(record):

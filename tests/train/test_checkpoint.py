@@ -12,11 +12,12 @@ from pyarrow import fs
 from transformers import PreTrainedModel
 
 from rxtune import storage
-from rxtune.errors import DataError, DiskFullError
+from rxtune.errors import DamagedCheckpointError, DataError, DiskFullError
 from rxtune.results import Evaluation
 from rxtune.train import TrainSettings
 from rxtune.train import checkpoint as checkpoints
 from rxtune.train.checkpoint import FILE_NAME, TrainingState, load_checkpoint, save_checkpoint
+from tests.faulty_store import faulty_store
 
 EVALUATION = Evaluation(
     number=1,
@@ -233,3 +234,34 @@ def test_a_checkpoint_holds_no_pickle(run: Run, tmp_path: Path) -> None:
     data = Path(run.save(str(tmp_path))).read_bytes()
     assert data[8:9] == b"{"  # safetensors: eight bytes of length, then JSON
     assert not data.startswith((b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05"))
+
+
+@pytest.mark.parametrize("fault", ["deny", "cut"])
+def test_a_store_that_refuses_or_hangs_up_leaves_the_older_checkpoint(
+    run: Run, bucket: Any, tmp_path: Path, fault: Any
+) -> None:
+    with faulty_store(bucket.endpoint) as store:
+        place = f"s3://{bucket.name}/{tmp_path.name}?endpoint_override={store.endpoint}"
+        place += "&scheme=http&region=us-east-1"
+        run.save(place)
+        before = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+        run.step()
+        run.state.updates = 6
+        store.refuse_uploads(fault)
+        with pytest.raises(OSError, match="AWS Error"):
+            run.save(place)
+        store.work()
+        state = run.load(place)
+    assert state is not None
+    assert state.updates == 5
+    found = run.model.state_dict()
+    assert all(torch.equal(found[name], before[name]) for name in before)
+
+
+def test_half_a_checkpoint_in_a_store_is_refused(run: Run, bucket: Any) -> None:
+    run.save(bucket.uri("half"))
+    key = {"Bucket": bucket.name, "Key": f"half/{FILE_NAME}"}
+    whole = bucket.client.get_object(**key)["Body"].read()
+    bucket.client.put_object(**key, Body=whole[: len(whole) // 2])
+    with pytest.raises(DamagedCheckpointError, match="must be a whole checkpoint"):
+        run.load(bucket.uri("half"))

@@ -14,7 +14,7 @@ from rxtune.config import Metric
 from rxtune.data.mixed_language import MixedPairs
 from rxtune.train import evaluate, predict
 from rxtune.train.evaluate import (
-    _by_length,
+    by_length,
     evaluate_mixed,
     evaluate_noisy,
     predict_by_language,
@@ -82,7 +82,7 @@ def test_dropout_is_off(model: PreTrainedModel, make_table: MakeTable) -> None:
 
 def test_batches_hold_every_row_once_and_keep_the_bound() -> None:
     lengths = np.random.default_rng(0).integers(1, 40, 300)
-    batches = list(_by_length(lengths, 64))
+    batches = list(by_length(lengths, 64))
     assert sorted(np.concatenate(batches)) == list(range(300))
     assert all(len(rows) * lengths[rows].max() <= 64 for rows in batches)
 

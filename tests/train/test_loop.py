@@ -13,10 +13,11 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from rxtune.data.training import PlainData, TrainingData
-from rxtune.errors import DivergedError, StudyError
+from rxtune.errors import DamagedCheckpointError, DivergedError, NodeLeavingError, StudyError
 from rxtune.perturb import Perturbation
 from rxtune.results import Evaluation
 from rxtune.train import EncoderWeights, FineTuned, TrainSettings, build_model, fine_tune
+from rxtune.train import checkpoint as checkpoints
 from rxtune.train.batches import TrainingBatches
 from rxtune.train.checkpoint import FILE_NAME
 from rxtune.train.evaluate import predict_by_language
@@ -107,6 +108,134 @@ def test_ten_steps_straight_are_five_a_checkpoint_and_five(
     assert found.evaluations == tuple(told)
     assert found.forward_equivalents == expected.forward_equivalents
     assert found.seconds > told[0].seconds
+
+
+class Notice:
+    """Asked before every update; says that the machine leaves when it is asked the nth time."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+@METHODS
+@pytest.mark.parametrize("updates", [0, 3, 7])
+def test_a_run_that_must_leave_between_evaluations_goes_on_to_the_same_bits(
+    trainer: Trainer,
+    make_settings: Callable[..., TrainSettings],
+    tmp_path: Path,
+    perturbation: Perturbation | None,
+    updates: int,
+) -> None:
+    settings, folder = make_settings(perturbation=perturbation), str(tmp_path)
+    straight, resumed, told = trainer.model(), trainer.model(), list[Evaluation]()
+    expected = trainer(settings, straight)
+
+    with pytest.raises(NodeLeavingError, match=f"update {updates} of 10: the machine leaves"):
+        trainer(settings, trainer.model(), must_leave=Notice(updates), checkpoint_folder=folder)
+    torch.rand(11)  # the process that goes on is another one
+    asked = Notice(100)
+    found = trainer(settings, resumed, told.append, must_leave=asked, checkpoint_folder=folder)
+
+    assert asked.left == 100 - (10 - updates)  # nothing is trained twice
+    assert same(resumed, straight)
+    assert [without_time(e) for e in told] == [without_time(e) for e in expected.evaluations]
+    assert found.forward_equivalents == expected.forward_equivalents
+
+
+def test_a_run_may_be_broken_off_between_two_evaluations_twice(
+    trainer: Trainer, make_settings: Callable[..., TrainSettings], tmp_path: Path
+) -> None:
+    straight, resumed = trainer.model(), trainer.model()
+    expected = trainer(make_settings(), straight)
+    for _ in range(2):
+        with pytest.raises(NodeLeavingError):
+            trainer(
+                make_settings(),
+                trainer.model(),
+                must_leave=Notice(2),
+                checkpoint_folder=str(tmp_path),
+            )
+    found = trainer(make_settings(), resumed, checkpoint_folder=str(tmp_path))
+    assert same(resumed, straight)
+    assert [e.train_loss for e in found.evaluations] == [
+        e.train_loss for e in expected.evaluations
+    ]
+
+
+def test_the_time_before_a_notice_counts(
+    trainer: Trainer,
+    make_settings: Callable[..., TrainSettings],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter(range(0, 10_000, 100))
+    monkeypatch.setattr("rxtune.train.loop.time.perf_counter", lambda: next(clock))
+    with pytest.raises(NodeLeavingError):
+        trainer(
+            make_settings(),
+            trainer.model(),
+            must_leave=Notice(7),
+            checkpoint_folder=str(tmp_path),
+        )
+    found = trainer(make_settings(), trainer.model(), checkpoint_folder=str(tmp_path))
+    # 100 s to the first evaluation and 100 more to the notice; then as many as it took.
+    assert found.evaluations[0].seconds == 100
+    assert found.evaluations[1].seconds == 300
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told_of_and_the_older_one_stays(
+    trainer: Trainer,
+    make_settings: Callable[..., TrainSettings],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings, trouble = make_settings(), list[str]()
+    straight, resumed = trainer.model(), trainer.model()
+    trainer(settings, straight)
+
+    write, times = checkpoints.save_file, iter(range(10))
+
+    def failing_later(*values: Any) -> None:
+        if next(times):
+            raise OSError(5, "Input/output error")  # a mock of a store that fails after a while
+        write(*values)
+
+    monkeypatch.setattr(checkpoints, "save_file", failing_later)
+    where = {"checkpoint_folder": str(tmp_path), "on_storage_trouble": trouble.append}
+    found = trainer(settings, trainer.model(), **where)
+    assert len(found.evaluations) == 2
+    assert trouble == ["a checkpoint was not written ([Errno 5] Input/output error)"]
+
+    monkeypatch.undo()
+    asked = Notice(100)
+    trainer(settings, resumed, must_leave=asked, checkpoint_folder=str(tmp_path))
+    assert asked.left == 95
+    assert same(resumed, straight)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_half_a_checkpoint_is_told_of_and_the_run_starts_again(
+    trainer: Trainer, make_settings: Callable[..., TrainSettings], tmp_path: Path, share: float
+) -> None:
+    straight, again, trouble = trainer.model(), trainer.model(), list[str]()
+    trainer(make_settings(), straight, checkpoint_folder=str(tmp_path))
+    whole = (tmp_path / FILE_NAME).read_bytes()
+    (tmp_path / FILE_NAME).write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(DamagedCheckpointError):
+        trainer(make_settings(), trainer.model(), checkpoint_folder=str(tmp_path))
+    trainer(
+        make_settings(),
+        again,
+        checkpoint_folder=str(tmp_path),
+        on_storage_trouble=trouble.append,
+    )
+    assert same(again, straight)
+    (line,) = trouble
+    assert line.startswith("a checkpoint was not read, so the training starts again (checkpoint ")
 
 
 def test_words_drawn_anew_every_epoch_resume_to_the_same_weights(

@@ -145,7 +145,8 @@ class Cluster:
         """
         script = _NODES.format(count=count, seconds=seconds)
         printed = self.head.run(f"python -c {shlex.quote(script)}", seconds=seconds + 120)
-        nodes: dict[str, str] = json.loads(printed.splitlines()[-1])
+        (line,) = [line for line in printed.splitlines() if line.startswith("{")]
+        nodes: dict[str, str] = json.loads(line)  # Ray may print after it
         return nodes
 
 

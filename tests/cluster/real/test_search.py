@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 
 import pytest
@@ -85,8 +86,10 @@ def test_the_best_model_lies_on_the_head_and_loads(searched: Searched) -> None:
     assert finished
 
 
-def test_nothing_of_the_search_stays_in_the_storage(cluster: Cluster, searched: Searched) -> None:
-    assert list(cluster.network.shared.rglob("*.safetensors")) == []
+def test_only_the_best_model_stays_in_the_storage(cluster: Cluster, searched: Searched) -> None:
+    best = json.loads((searched.folder.best / "rxtune.json").read_text())["trial"]
+    (left,) = cluster.network.shared.rglob("*.safetensors")
+    assert left.parent.parent.name == f"trial-{best:04d}"
 
 
 def test_ray_down_leaves_no_process(cluster: Cluster, searched: Searched) -> None:
