@@ -166,6 +166,7 @@ def view_of(decisions: Any, folder: Path) -> Any:
         records=decisions.records,
         began=time.monotonic(),
         capacity=SimpleNamespace(workers=WORKERS),
+        forecast=1000.0,
         limits=Limits(search=decisions.study.search, evaluations=EVALUATIONS, examples=1000),
         recovered=None,
         notes=(),
@@ -205,6 +206,7 @@ def run_core(trials: int, folder: Path) -> dict[str, Any]:
 def _take_turns(director: Any, trials: int, clock: Clock, memory: Memory, view: Any) -> None:
     """Give two workers their trials and hear them in turn, as Ray's loop does."""
     looks = max(1, trials // 500)
+    look = _spectator(view, clock)
     busy: list[tuple[int, Iterator[str]]] = []
     while True:
         while len(busy) < WORKERS:
@@ -218,7 +220,7 @@ def _take_turns(director: Any, trials: int, clock: Clock, memory: Memory, view: 
             busy.append((number, told))
             clock.begun = number + 1
             if number % looks == 0:
-                _look(view, clock)
+                look()
         if not busy:
             return
         with clock.measuring("turn"):
@@ -235,13 +237,22 @@ def _take_turns(director: Any, trials: int, clock: Clock, memory: Memory, view: 
             busy.append((number, told))
 
 
-def _look(view: Any, clock: Clock) -> None:
-    from rxtune.cli.live import _screen
+def _spectator(view: Any, clock: Clock) -> Callable[[], None]:
+    """Return what looks at the search as the live table does, in a terminal of 160 x 40."""
+    from rich.console import Console
 
-    with clock.measuring("records"):
-        view.records()
-    with clock.measuring("table"):
-        _screen(view, height=40)
+    from rxtune.cli.live.sight import own_search
+    from rxtune.cli.live.watch import drawn
+
+    console, sight_of_it = Console(width=160, force_terminal=True), own_search(view)
+
+    def look() -> None:
+        with clock.measuring("records"):
+            view.records()
+        with clock.measuring("table"):
+            drawn(sight_of_it(), console, height=40)
+
+    return look
 
 
 def _load_seconds(journal: Path) -> float:
@@ -287,7 +298,7 @@ def run_ray(trials: int, folder: Path) -> dict[str, Any]:
 
     cloudpickle.register_pickle_by_value(simulated)
     rxtune.search.trial.run_trial = stand_in  # type: ignore[assignment]
-    live.output = rich.console.Console(file=(folder / "lines.txt").open("w"), width=100)
+    console = rich.console.Console(file=(folder / "lines.txt").open("w"), width=100)
     options = SearchOptions(name="growth", workers=WORKERS)
     uri = f"sqlite:///{folder}/mlflow.db"
     tracker = Tracker.open(uri, experiment="growth", run_name="growth", search_id="growth")
@@ -308,7 +319,7 @@ def run_ray(trials: int, folder: Path) -> dict[str, Any]:
 
         director.next_trial = noting
         cpu, began = time.process_time(), time.perf_counter()
-        with live.watching(view_of(decisions, folder)):
+        with live.watching(view_of(decisions, folder), console):
             _tune(director, SimpleNamespace(), measure_capacity(options), director._models)
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
         closing = time.perf_counter()
