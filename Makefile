@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help search test test-cluster lint smoke docs encoder clean
+.PHONY: help search test test-thorough test-cluster lint smoke docs encoder clean
 
 SPACE ?= search_spaces/rs.yaml
 ARGS ?=
@@ -29,6 +29,9 @@ test: $(INSTALLED_TEST)  ## run the tests, a small search and the linters
 	@"$(BIN)/python" -m pytest
 	@$(MAKE) --no-print-directory smoke
 	@$(MAKE) --no-print-directory lint
+
+test-thorough: $(INSTALLED_TEST)  ## run the longest tests: full disks, failing stores and servers, hosts that come and go
+	@"$(BIN)/python" -m pytest -m thorough
 
 test-cluster: $(INSTALLED_TEST)  ## run `ray up` on hosts made of namespaces, and a Slurm job; needs Linux and root
 	@"$(BIN)/python" -m pytest -m cluster

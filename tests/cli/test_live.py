@@ -70,8 +70,8 @@ def test_each_trial_that_ends_while_one_looks_gets_one_line(
     lines = console.export_text().splitlines()
     assert lines[0] == "1 of 6 trials have ended already"
     assert [line.partition(" s  ")[2] for line in lines[1:]] == [
-        "2/6  trial 1 rs_rp sigma 0.8 lr 1.5: stopped (needed 50.0 (asha))"
-        " after 1/6, dev 40.0; best 50.0 (trial 0)",
+        "2/6  trial 1 rs_rp sigma 0.8 lr 1.5: stopped after 1/6, dev 40.0, needed 50.0 (asha);"
+        " best 50.0 (trial 0)",
         "3/6  trial 2 standard lr 1: failed (diverged: loss is nan) after 1/6, dev 30.0;"
         " best 50.0 (trial 0)",
     ]

@@ -11,7 +11,7 @@ import pytest
 from rxtune.results import TrialRecord
 from tests.faulty_store import Fault, FaultyStore, faulty_store
 
-pytestmark = pytest.mark.slow_end_to_end
+pytestmark = [pytest.mark.slow_end_to_end, pytest.mark.thorough]
 
 FAULTS: tuple[Fault, ...] = ("refuse", "", "deny", "", "cut")
 """What becomes, in turn, of the requests that upload checkpoints; all but `deny` are repeated by

@@ -11,7 +11,7 @@ import pytest
 
 from rxtune.results import TrialRecord, TrialState
 
-pytestmark = pytest.mark.slow_end_to_end
+pytestmark = [pytest.mark.slow_end_to_end, pytest.mark.thorough]
 
 SMALL, LARGE = "1400k", "64m"
 """Room for one trial's two checkpoints beside one or two kept models, but not beside three."""

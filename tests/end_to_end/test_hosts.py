@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from rxtune.results import TrialRecord, TrialState
 
-pytestmark = pytest.mark.slow_end_to_end
+pytestmark = [pytest.mark.slow_end_to_end, pytest.mark.thorough]
 
 SPACE = """\
 space: {method: {choice: [standard]}, learning_rate: {log_uniform: [0.3, 3.0]}}

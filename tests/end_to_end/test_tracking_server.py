@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from tests.tracking_server import TrackingServer
 
-pytestmark = pytest.mark.slow_end_to_end
+pytestmark = [pytest.mark.slow_end_to_end, pytest.mark.thorough]
 
 
 @pytest.fixture(scope="module")

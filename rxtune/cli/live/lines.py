@@ -64,10 +64,13 @@ def _line(sight: Sight, count: int, record: TrialRecord, what: str) -> str:
 
 def _end_text(progress: Progress, record: TrialRecord) -> str:
     state = "cut off" if is_cut_off(record) else record.state.value
-    why = record.reason if record.state is TrialState.FAILED else words.reason(record)
-    ending = f" ({why})" if why else ""
-    done = words.evaluations(record, progress.study)
-    return f"{state}{ending} after {done}, dev {words.dev_score(record)}{_standing(progress)}"
+    reached = f"after {words.evaluations(record, progress.study)}, dev {words.dev_score(record)}"
+    if record.state is TrialState.FAILED:
+        ending = f"{state} ({record.reason}) {reached}" if record.reason else f"{state} {reached}"
+    else:
+        why = words.reason(record)
+        ending = f"{state} {reached}, {why}" if why else f"{state} {reached}"
+    return f"{ending}{_standing(progress)}"
 
 
 def _standing(progress: Progress) -> str:
