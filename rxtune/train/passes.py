@@ -108,7 +108,7 @@ def _without_labels(batch: Batch) -> Batch:
 @contextmanager
 def _frozen(model: nn.Module) -> Iterator[None]:
     """Let no weight need a gradient inside the block."""
-    trained = [weight for weight in _weights_of(model) if weight.requires_grad]
+    trained = [weight for weight in weights_of(model) if weight.requires_grad]
     for weight in trained:
         weight.requires_grad_(False)
     try:
@@ -122,7 +122,8 @@ _weights: WeakKeyDictionary[nn.Module, list[nn.Parameter]] = WeakKeyDictionary()
 """Found once per model: a walk through its modules takes 2 % of a small model's step."""
 
 
-def _weights_of(model: nn.Module) -> list[nn.Parameter]:
+def weights_of(model: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters of a model, in their order; it must not get others later."""
     if model not in _weights:
         _weights[model] = list(model.parameters())
     return _weights[model]

@@ -12,7 +12,7 @@ from rxtune.errors import DivergedError
 from rxtune.train.accumulate import micro_batches
 from rxtune.train.batches import Batch
 from rxtune.train.objectives import add_objective
-from rxtune.train.passes import Passes, plain_losses
+from rxtune.train.passes import Passes, plain_losses, weights_of
 from rxtune.train.settings import TrainSettings
 
 
@@ -40,9 +40,7 @@ def robust_step(
     """
     optimiser.zero_grad(set_to_none=True)
     loss = add_gradients(model, batch, settings, generator)
-    # The optimiser's list, because a walk through the model takes 2 % of a small model's step.
-    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
-    gradient_norm = nn.utils.clip_grad_norm_(weights, settings.clip_norm)
+    gradient_norm = nn.utils.clip_grad_norm_(weights_of(model), settings.clip_norm)
     # A sync point on a GPU, and meant to be one: the weights must not move on a bad step. It
     # comes after the backward pass is queued, so that the queue runs empty only once per step.
     if not math.isfinite(loss + gradient_norm):
