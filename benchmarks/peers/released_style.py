@@ -90,7 +90,8 @@ class Search:
                 trial.report(accuracy, stops.index(update) + 1)
                 trial.set_user_attr("updates", update)
                 print(f"trial {trial.number} update {update} dev {accuracy:.3f}", flush=True)
-                if trial.should_prune():
+                # One that has come to its end is evaluated in all languages, as by the others.
+                if trial.should_prune() and update < job.updates:
                     raise optuna.TrialPruned
         others = {name: evaluate(model, data) for name, data in self.dev.items() if name != DEV}
         trial.set_user_attr("accuracy", {**others, DEV: accuracy})
