@@ -14,21 +14,19 @@ from mlflow.tracking import MlflowClient
 
 from rxtune.results import ConfirmedRun
 from rxtune.track.projection import (
-    SEARCH_TAG,
-    TRIAL_TAG,
     by_language,
     exactly,
     milliseconds,
     params,
     result_metrics,
 )
+from rxtune.track.runs import each_run, run_of_search
 from rxtune.track.store import STORE_SECONDS, connect, resolve_uri, within
 
 CONFIRM_TAG = "rxtune.confirm_of"
 """Search whose confirmation a run belongs to; not the tag of the search's own runs."""
 RUN_TAG = "rxtune.confirm_run"
 """Which configuration and seed a run is."""
-_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +83,9 @@ class _Projection:
     def __init__(self, client: MlflowClient, experiment_id: str, search_id: str) -> None:
         self._client, self._experiment_id = client, experiment_id
         self._search_id = search_id
-        self._known = {
-            run.data.tags.get(RUN_TAG, ""): run for run in reversed(self._find(CONFIRM_TAG))
-        }
+        known = [*each_run(client, experiment_id, search_id, CONFIRM_TAG)]
+        # Of two for one training the older.
+        self._known = {run.data.tags.get(RUN_TAG, ""): run for run in reversed(known)}
 
     def write(self, runs: Sequence[ConfirmedRun], claim: Claim) -> None:
         """Write the parent, its children and its artifacts."""
@@ -101,23 +99,8 @@ class _Projection:
 
     def _search_run(self) -> str | None:
         """Return the id of the search's run; None: MLflow does not have it (any more)."""
-        found = [run for run in self._find(SEARCH_TAG) if TRIAL_TAG not in run.data.tags]
-        return found[0].info.run_id if found else None
-
-    def _find(self, tag: str) -> list[Run]:
-        found: list[Run] = []
-        token: str | None = None
-        while True:
-            page = self._client.search_runs(
-                [self._experiment_id],
-                f"tags.`{tag}` = '{self._search_id}'",
-                max_results=_PAGE,
-                order_by=["attributes.start_time ASC"],
-                page_token=token,
-            )
-            found += page
-            if not (token := page.token):
-                return found
+        found = run_of_search(self._client, self._experiment_id, self._search_id)
+        return None if found is None else str(found.info.run_id)
 
     def _write(self, key: str, wanted: _Written, parent_id: str | None) -> str:
         run = self._known.get(key) or self._create(key, wanted, parent_id)

@@ -18,7 +18,8 @@ from mlflow.tracking import MlflowClient
 
 from rxtune.errors import TrackingError
 from rxtune.results import TrialRecord
-from rxtune.track.projection import SEARCH_TAG, TRIAL_TAG
+from rxtune.track.projection import TRIAL_TAG
+from rxtune.track.runs import each_run
 from rxtune.track.store import STORE_SECONDS, connect, resolve_uri, within
 
 TASK = "text-classification"
@@ -73,8 +74,7 @@ def register_model(
 
 def _run_of(client: MlflowClient, experiment_id: str, search_id: str, trial: int) -> str | None:
     """Return the id of a trial's run, or that of the search's where the trial has none."""
-    wanted = f"tags.`{SEARCH_TAG}` = '{search_id}'"
-    runs = client.search_runs([experiment_id], wanted, max_results=50_000)
+    runs = each_run(client, experiment_id, search_id)
     by_trial = {run.data.tags.get(TRIAL_TAG): str(run.info.run_id) for run in runs}
     return by_trial.get(str(trial)) or by_trial.get(None)
 

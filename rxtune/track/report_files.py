@@ -8,7 +8,7 @@ from pathlib import Path
 from mlflow.tracking import MlflowClient
 
 from rxtune.errors import TrackingError
-from rxtune.track.projection import SEARCH_TAG, TRIAL_TAG
+from rxtune.track.runs import run_of_search
 from rxtune.track.store import connect, resolve_uri, within
 
 FOLDER = "report"
@@ -34,12 +34,11 @@ def log_report(uri: str, *, experiment: str, search_id: str, files: Sequence[Pat
 
 
 def _log(client: MlflowClient, experiment_id: str, search_id: str, files: Sequence[Path]) -> None:
-    runs = client.search_runs([experiment_id], f"tags.`{SEARCH_TAG}` = '{search_id}'")
-    parents = [run for run in runs if TRIAL_TAG not in run.data.tags]
-    if not parents:
+    run = run_of_search(client, experiment_id, search_id)
+    if run is None:
         raise TrackingError(
             "--mlflow: MLflow does not have this search; resume it, which writes it again, or"
             " leave the flag out"
         )
     for file in files:
-        client.log_artifact(parents[0].info.run_id, str(file), FOLDER)
+        client.log_artifact(run.info.run_id, str(file), FOLDER)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -48,22 +48,31 @@ class KnownRun:
         return [point for point in points if point.step > self.steps.get(point.key, -1)]
 
 
-def search_runs(client: MlflowClient, experiment_id: str, search_id: str) -> list[Run]:
-    """Return the runs of a search, oldest first."""
-    filter_string = f"tags.`{SEARCH_TAG}` = '{search_id}'"
-    found: list[Run] = []
+def each_run(
+    client: MlflowClient, experiment_id: str, search_id: str, tag: str = SEARCH_TAG
+) -> Iterator[Run]:
+    """Yield the runs of a search, or those whose `tag` names it, oldest first.
+
+    MLflow answers in pages; those that nobody comes to are not asked for.
+    """
     token: str | None = None
     while True:
         page = client.search_runs(
             [experiment_id],
-            filter_string,
+            f"tags.`{tag}` = '{search_id}'",
             max_results=_PAGE,
             order_by=["attributes.start_time ASC"],
             page_token=token,
         )
-        found += page
+        yield from page
         if not (token := page.token):
-            return found
+            return
+
+
+def run_of_search(client: MlflowClient, experiment_id: str, search_id: str) -> Run | None:
+    """Return the run of a search itself, not of a trial; None: MLflow does not have it."""
+    runs = each_run(client, experiment_id, search_id)
+    return next((run for run in runs if TRIAL_TAG not in run.data.tags), None)
 
 
 def children_of(runs: list[Run]) -> dict[int, KnownRun]:

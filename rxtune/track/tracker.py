@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 
 from mlflow.entities import Metric, Run
@@ -21,53 +20,18 @@ from rxtune.track.runs import (
     as_params,
     as_tags,
     children_of,
-    search_runs,
+    each_run,
     source_tags,
 )
 from rxtune.track.store import STORE_SECONDS, Connection, connect, is_server, resolve_uri, within
 from rxtune.track.views import Shown, view_tags
+from rxtune.track.work import EntityWork, FileWork, SearchWork, TrialWork, Work, merge
 from rxtune.track.writer import Writer
 
 CLOSE_SECONDS = 30.0
 SERVER_THREADS = 4
 """Runs that are written at a time to a server, which may be slow; a database has one writer."""
 _SEARCH_KEY = "the search"
-
-
-@dataclass(frozen=True, slots=True)
-class _TrialWork:
-    """What is to be written about one trial."""
-
-    record: TrialRecord | None
-    evaluations: tuple[Evaluation, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _SearchWork:
-    """What is to be written about the end of the search."""
-
-    state: str
-    ended: float
-    metrics: Mapping[str, float]
-    tags: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _FileWork:
-    """One artifact of the search."""
-
-    name: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class _EntityWork:
-    """What MLflow has calls of their own for: views of the page, data sets, the best model."""
-
-    write: Callable[[], None]
-
-
-_Work = _TrialWork | _SearchWork | _FileWork | _EntityWork
 
 
 class Tracker:
@@ -98,8 +62,8 @@ class Tracker:
         # How many evaluations of each trial have been handed over: a late second report of one
         # (a retried worker) has another time, and would be a second point at the same step.
         self._evaluations: dict[int, int] = {}
-        self._writer: Writer[_Work] = Writer(
-            self._write, _merge, threads=SERVER_THREADS if is_server(uri) else 1
+        self._writer: Writer[Work] = Writer(
+            self._write, merge, threads=SERVER_THREADS if is_server(uri) else 1
         )
 
     @classmethod
@@ -132,7 +96,7 @@ class Tracker:
         client, experiment_id = connection or connect(uri, experiment)
 
         def find_or_create() -> list[Run]:
-            runs = [] if is_new else search_runs(client, experiment_id, search_id)
+            runs = [] if is_new else [*each_run(client, experiment_id, search_id)]
             if all(TRIAL_TAG in run.data.tags for run in runs):
                 tags = {SEARCH_TAG: search_id, **source_tags()}
                 runs.append(client.create_run(experiment_id, tags=tags, run_name=run_name))
@@ -204,7 +168,7 @@ class Tracker:
             self._put_entity("the best model", write)
 
     def _put_entity(self, key: str, write: Callable[[], None]) -> None:
-        self._writer.put(key, _EntityWork(write))
+        self._writer.put(key, EntityWork(write))
 
     def trial_started(self, record: TrialRecord) -> None:
         """Say that a trial runs, for the first time or again."""
@@ -214,7 +178,7 @@ class Tracker:
         """Add one evaluation to a trial that has started."""
         if evaluation.number > self._evaluations.get(number, 0):
             self._evaluations[number] = evaluation.number
-            self._writer.put(_trial_key(number), _TrialWork(None, (evaluation,)))
+            self._writer.put(_trial_key(number), TrialWork(None, (evaluation,)))
 
     def trial_ended(self, record: TrialRecord) -> None:
         """Write a trial's end: state, reason and, if it ran to its end, every language."""
@@ -244,9 +208,9 @@ class Tracker:
             artifacts: Text by file name.
         """
         tags = {**tags, "state": state, "mlflow.note.content": description}
-        self._writer.put(_SEARCH_KEY, _SearchWork(state, time.time(), metrics, tags))
+        self._writer.put(_SEARCH_KEY, SearchWork(state, time.time(), metrics, tags))
         for name, text in artifacts.items():
-            self._writer.put(name, _FileWork(name, text))
+            self._writer.put(name, FileWork(name, text))
 
     def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Write what is left, for at most `seconds`; `problems` says what was not written."""
@@ -261,16 +225,16 @@ class Tracker:
         last = max((evaluation.number for evaluation in record.evaluations), default=0)
         known = self._evaluations.get(record.number, 0)
         self._evaluations[record.number] = max(known, last)
-        self._writer.put(_trial_key(record.number), _TrialWork(record))
+        self._writer.put(_trial_key(record.number), TrialWork(record))
 
     # From here on: the writer's threads.
 
-    def _write(self, key: str, work: _Work) -> None:
-        if isinstance(work, _SearchWork):
+    def _write(self, key: str, work: Work) -> None:
+        if isinstance(work, SearchWork):
             self._write_search(work)
-        elif isinstance(work, _EntityWork):
+        elif isinstance(work, EntityWork):
             work.write()
-        elif isinstance(work, _FileWork):
+        elif isinstance(work, FileWork):
             self._client.log_text(self.run_id, work.text, work.name)
         elif work.record is not None:
             self._write_trial(work.record, work.evaluations)
@@ -299,7 +263,7 @@ class Tracker:
         number = record.number
         if number in self._create_failed:
             # The earlier call may have arrived although its answer did not.
-            found = search_runs(self._client, self.experiment_id, self.search_id)
+            found = [*each_run(self._client, self.experiment_id, self.search_id)]
             for other, run in children_of(found).items():
                 self._children.setdefault(other, run)  # in place: other threads add theirs
             if number in self._children:
@@ -321,7 +285,7 @@ class Tracker:
         self._children[number] = KnownRun.of(created)
         return self._children[number]
 
-    def _write_search(self, work: _SearchWork) -> None:
+    def _write_search(self, work: SearchWork) -> None:
         run = self._parent
         # Only what changed: the end of a search has no time in the journal to tell it by.
         new = [
@@ -341,12 +305,6 @@ class Tracker:
         elif run.status != status:
             self._client.update_run(run.run_id, status=status)
         run.status = status
-
-
-def _merge(older: _Work, newer: _Work) -> _Work:
-    if not isinstance(newer, _TrialWork) or not isinstance(older, _TrialWork):
-        return newer
-    return _TrialWork(newer.record or older.record, older.evaluations + newer.evaluations)
 
 
 def _trial_key(number: int) -> str:

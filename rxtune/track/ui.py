@@ -17,7 +17,7 @@ from pathlib import Path
 from mlflow.tracking import MlflowClient
 
 from rxtune.errors import TrackingError
-from rxtune.track.projection import SEARCH_TAG, TRIAL_TAG
+from rxtune.track.runs import run_of_search
 from rxtune.track.views import TAG, page_of_view
 
 USUAL_PORT = 5000
@@ -170,7 +170,6 @@ def page_of(uri: str, search_id: str, experiment: str = "rxtune", *, of_run: boo
         return "/"
     if not of_run and f"{TAG}{search_id}" in found.tags:
         return page_of_view(found.experiment_id, search_id)
-    runs = client.search_runs([found.experiment_id], f"tags.`{SEARCH_TAG}` = '{search_id}'")
-    parents = [run for run in runs if TRIAL_TAG not in run.data.tags]
+    run = run_of_search(client, found.experiment_id, search_id)
     place = f"/#/experiments/{found.experiment_id}"
-    return f"{place}/runs/{parents[0].info.run_id}" if parents else place
+    return place if run is None else f"{place}/runs/{run.info.run_id}"
