@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rxtune.api.findings import read_findings
 from rxtune.errors import StudyError
 from rxtune.search.run_folder import RunFolder
 
@@ -64,7 +64,7 @@ def export(
 
     require_new(folder)
     run = RunFolder.existing(root, name)
-    findings = _read(run)
+    findings = read_findings(run)
     record = _chosen(findings, _models(run), trial, confirmed)
     source = _models(run).kept_folder(record.number)
     if source is None:
@@ -143,26 +143,6 @@ def predict(
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     classifier = load_classifier(folder, device)
     return classifier.labels, classifier.classify(texts, smoothing)
-
-
-def _read(run: RunFolder) -> Findings:
-    """Return what is known of a search, without what only plots need."""
-    from rxtune.report.page import gather
-    from rxtune.search.decisions import SearchStudy
-    from rxtune.search.lock import is_held
-
-    with SearchStudy.open(run.journal, read_only=True) as decisions:
-        study, records = decisions.study, decisions.records()
-    return gather(
-        name=run.path.name,
-        study=study,
-        records=records,
-        points=(),
-        confirmation=run.confirmation,
-        predictions=run.predictions,
-        is_running=is_held(run.path),
-        written=datetime.now(),
-    )
 
 
 def _models(run: RunFolder) -> ModelStore:

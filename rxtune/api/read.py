@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rxtune.api.findings import read_findings, read_trials
 from rxtune.errors import StudyError
 from rxtune.search.run_folder import RunFolder
 
@@ -26,11 +27,8 @@ def audit(name: str, root: Path = Path("runs")) -> Audit:
             their end, or every target language is a dev language.
     """
     from rxtune.report.audit import FEWEST, audit_signals
-    from rxtune.search.decisions import SearchStudy
 
-    folder = RunFolder.existing(root, name)
-    with SearchStudy.open(folder.journal, read_only=True) as decisions:
-        study, records = decisions.study, decisions.records()
+    study, records = read_trials(RunFolder.existing(root, name))
     rule = study.stopping.rule
     found = audit_signals(
         records,
@@ -70,36 +68,7 @@ def report(
         StudyError: there is no such run, its journal cannot be read, a format is unknown, or the
             folder cannot be written.
     """
-    from datetime import datetime
-
-    from rxtune.report.page import Point, gather, write_report
-    from rxtune.search.decisions import SearchStudy
-    from rxtune.search.distributions import params_of
-    from rxtune.search.history import distributions_of
-    from rxtune.search.lock import is_held
+    from rxtune.report.page import write_report
 
     folder = RunFolder.existing(root, name)
-    with SearchStudy.open(folder.journal, read_only=True) as decisions:
-        study, records = decisions.study, decisions.records()
-    points = [
-        Point(
-            number=record.number,
-            value=record.value,
-            params=params,
-            distributions=distributions_of(study.space, params),
-        )
-        for record in records
-        if record.value is not None
-        and (params := params_of(study.space, record.configuration)) is not None
-    ]
-    findings = gather(
-        name=name,
-        study=study,
-        records=records,
-        points=points,
-        confirmation=folder.confirmation,
-        predictions=folder.predictions,
-        is_running=is_held(folder.path),
-        written=datetime.now(),
-    )
-    return write_report(findings, out or folder.path, formats)
+    return write_report(read_findings(folder, with_points=True), out or folder.path, formats)

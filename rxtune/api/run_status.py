@@ -9,10 +9,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rxtune.api.findings import read_trials
 from rxtune.api.progress import Progress, Tally
 from rxtune.errors import StudyError
 from rxtune.results import Failure, TrialRecord
-from rxtune.search.lock import is_held, pid_file
+from rxtune.search.lock import pid_file
 from rxtune.search.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def is_starting(name: str, root: Path = Path("runs")) -> bool:
         StudyError: the name is none.
     """
     folder = RunFolder.named(root, name)
-    return not folder.has_begun and is_held(folder.path)
+    return not folder.has_begun and folder.has_driver
 
 
 def status(name: str, root: Path = Path("runs")) -> Status:
@@ -69,19 +70,16 @@ def status(name: str, root: Path = Path("runs")) -> Status:
         StudyError: there is no such run, it has not come to its first trial, or its journal
             cannot be read.
     """
-    from rxtune.search.decisions import SearchStudy
-
     if is_starting(name, root):
         raise StudyError(
             f"run {name!r} is being started and has no trial yet; look again in some seconds, or"
             f" wait for it with `rxtune status {name} --watch`"
         )
     folder = RunFolder.existing(root, name)
-    is_running = _has_driver(folder)
-    with SearchStudy.open(folder.journal, read_only=True) as decisions:
-        study, records = decisions.study, decisions.records()
+    is_running = folder.has_driver
+    study, records = read_trials(folder)
     # Again: one that came or left while the journal was read counts as running, not as broken off.
-    is_running = is_running or _has_driver(folder)
+    is_running = is_running or folder.has_driver
     now = time.time()
     tally = Tally(study, since=_driver_started(folder) if is_running else 0.0)
     progress = tally.look(records, workers=None, now=now)
@@ -95,11 +93,6 @@ def status(name: str, root: Path = Path("runs")) -> Status:
         looked=now,
         best_model=folder.best if progress.best is not None and folder.best.is_dir() else None,
     )
-
-
-def _has_driver(folder: RunFolder) -> bool:
-    # Network file systems lock files, not folders.
-    return is_held(folder.path) or is_held(folder.journal)
 
 
 def _driver_started(folder: RunFolder) -> float:

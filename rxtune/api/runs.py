@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rxtune.api import frames
+from rxtune.api.findings import read_trials
 from rxtune.config import Study
 from rxtune.errors import StudyError
 from rxtune.results import TrialRecord
@@ -126,13 +127,9 @@ def load_run(name: str, root: str | Path = "runs") -> Run:
     Raises:
         StudyError: there is no such run, or its journal cannot be read.
     """
-    from rxtune.search.decisions import SearchStudy
-    from rxtune.search.lock import is_held
-
     folder = RunFolder.existing(Path(root), name)
-    is_running = is_held(folder.path)
-    with SearchStudy.open(folder.journal, read_only=True) as decisions:
-        study, records = decisions.study, decisions.records()
+    is_running = folder.has_driver
+    study, records = read_trials(folder)
     return Run(
         name=name,
         folder=folder.path,

@@ -99,13 +99,18 @@ class RunFolder:
             )
         return cls((root / name).absolute())
 
+    @property
+    def has_driver(self) -> bool:
+        """Whether another process runs this search, or is starting it."""
+        return is_held(self.path) or is_held(self.journal)  # network file systems lock files only
+
     def require_free(self) -> None:
         """Refuse a run that another driver has, or is about to start; takes no time.
 
         Raises:
             StudyError: there is one.
         """
-        if is_held(self.path):
+        if self.has_driver:
             raise in_use(self.journal)
 
     @contextmanager
