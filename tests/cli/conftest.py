@@ -15,14 +15,7 @@ from rxtune import api
 from rxtune.cli import main as command_line
 from rxtune.config import Configuration
 from rxtune.results import Evaluation, TrialRecord, TrialState, ZeroShot
-
-SPACE = """\
-space:
-  method: {choice: [standard, rs_rp]}
-  sigma: {log_uniform: [0.1, 3.0], when: {method: [rs_rp]}}
-  learning_rate: {log_uniform: [0.3, 3.0]}
-search: {trials: 6}
-"""
+from tests.space import SPACE
 
 
 @pytest.fixture

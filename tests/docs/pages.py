@@ -12,7 +12,7 @@ DOCS = REPOSITORY / "docs"
 PAGES = [*sorted(DOCS.rglob("*.md")), REPOSITORY / "README.md"]
 
 MARKS = {"needs a GPU", "needs a cloud", "needs the network", "takes minutes"}
-"""Why a block is not run here; stands above it on the page."""
+"""Why a block is not run by `make test`; stands above it on the page."""
 
 _BLOCK = re.compile(
     r"^```(\w+)(?: title=\"([^\"]*)\")?[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,6 +80,20 @@ def test_what_has_no_mark_runs_as_it_stands(
         if block.page == page:
             done = shell(block.code)
             assert done.returncode == 0, f"{block.code}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.thorough
+def test_the_tutorial_runs_from_its_start_to_its_end(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    (tmp_path / "search_spaces").symlink_to(REPOSITORY / "search_spaces")
+    marks = (None, "takes minutes")
+    for block in (b for b in BASH if b.page == "docs/tutorial.md" and b.mark in marks):
+        words = ["bash", "-eu", "-o", "pipefail", "-c", block.code]
+        done = subprocess.run(
+            words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{block.code}\n{done.stdout}\n{done.stderr}"
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=lambda block: block.page)

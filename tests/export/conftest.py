@@ -15,14 +15,8 @@ from rxtune.data.tokens import load_tokenizer
 from rxtune.search.decisions import SearchStudy
 from rxtune.train import build_model, load_encoder, save_model
 from tests.report.page.simulated import Simulated
+from tests.space import SPACE
 
-SPACE = """\
-space:
-  method: {choice: [standard, rs_rp]}
-  sigma: {log_uniform: [0.1, 3.0], when: {method: [rs_rp]}}
-  learning_rate: {log_uniform: [0.3, 3.0]}
-search: {trials: 6}
-"""
 UNIT = 0.75
 """What one unit of sigma is in the simulated search."""
 WIDTH = 32
