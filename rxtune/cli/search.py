@@ -101,12 +101,14 @@ def _run(study: Study, options: SearchOptions) -> SearchResult:
         _show_interrupt(plan, options)
         raise typer.Exit(130) from None
     show_result(result, options)
-    if result.problems:
-        problems = escape("; ".join(result.problems))
-        errors.print(f"[magenta]MLflow did not take everything:[/] {problems}", soft_wrap=True)
-    if result.storage_problems:
-        problems = escape("; ".join(result.storage_problems))
-        errors.print(f"[magenta]The storage failed at times:[/] {problems}", soft_wrap=True)
+    for what, problems in (
+        ("MLflow did not take everything", result.problems),
+        ("The storage failed at times", result.storage_problems),
+        ("The cluster", result.cluster_problems),
+    ):
+        if problems:
+            told = escape("; ".join(problems))
+            errors.print(f"[magenta]{what}:[/] {told}", soft_wrap=True)
     return result
 
 

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,10 +239,10 @@ def measure_capacity(options: SearchOptions) -> Capacity:
     )
 
 
-def room_for(capacity: Capacity) -> int:
-    """Return how many such trials fit the nodes that are up now."""
+def room_for(capacity: Capacity, nodes: Sequence[dict[str, float]]) -> int:
+    """Return how many such trials fit nodes that have these resources."""
     cpus, gpus = capacity.cpus_per_trial, capacity.gpus_per_trial
-    return sum(_fitting(node, cpus, gpus) for node in _nodes())
+    return sum(_fitting(node, cpus, gpus) for node in nodes)
 
 
 def keep_to_share(device: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +57,7 @@ def ask_nodes(place: str | None, *, seconds: float | None = None) -> list[NodeFa
 
     nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     with _probe(place) as file:
-        asked = {node["NodeID"]: _ask(node["NodeID"], file) for node in nodes}
+        asked = {node["NodeID"]: ask_node(node["NodeID"], file) for node in nodes}
         limit = ANSWER_SECONDS if seconds is None else seconds
         ready, _ = ray.wait(list(asked.values()), num_returns=len(asked), timeout=limit)
         late = [node for node in nodes if asked[node["NodeID"]] not in ready]
@@ -71,10 +71,11 @@ def ask_nodes(place: str | None, *, seconds: float | None = None) -> list[NodeFa
             )
         here = ray.get_runtime_context().get_node_id()
         nodes.sort(key=lambda node: node["NodeID"] != here)
-        return [_facts(node, ray.get(asked[node["NodeID"]])) for node in nodes]
+        return [facts_of(node, ray.get(asked[node["NodeID"]])) for node in nodes]
 
 
-def _facts(node: dict[str, Any], told: dict[str, Any]) -> NodeFacts:
+def facts_of(node: dict[str, Any], told: dict[str, Any]) -> NodeFacts:
+    """Return one node as Ray knows it and as it has answered `ask_node`."""
     return NodeFacts(
         host=node["NodeManagerHostname"],
         address=node["NodeManagerAddress"],
@@ -87,8 +88,15 @@ def _facts(node: dict[str, Any], told: dict[str, Any]) -> NodeFacts:
     )
 
 
-def _ask(node_id: str, file: str | None) -> Any:
-    """Start the question on a node; it needs no CPU, so it does not wait for a trial to end."""
+def ask_node(node_id: str, file: str | None) -> Any:
+    """Start the question on a node and return Ray's reference to the answer.
+
+    It needs no CPU, so it does not wait for a trial to end.
+
+    Args:
+        node_id: Ray's.
+        file: What the node must see; None: it is not asked.
+    """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -135,13 +143,20 @@ def _question() -> Callable[[str | None, Sequence[str]], dict[str, Any]]:
     return describe
 
 
+def folder_of(place: str | None) -> Path | None:
+    """Return the folder that a storage is, or None: it is none, or a bucket."""
+    if place is None or (is_uri(place) and not place.startswith("file://")):
+        return None
+    return Path(place.removeprefix("file://"))
+
+
 @contextmanager
 def _probe(place: str | None) -> Iterator[str | None]:
     """Put a file into a storage that is a path, for the time of the block."""
-    if place is None or (is_uri(place) and not place.startswith("file://")):
+    folder = folder_of(place)
+    if folder is None:
         yield None
         return
-    folder = Path(place.removeprefix("file://"))
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     file = folder / f".rxtune-probe-{uuid4().hex}"
     try:
@@ -168,16 +183,28 @@ def require_same_versions(nodes: Sequence[NodeFacts]) -> None:
     """
     mine = dict(nodes[0].versions)
     for node in nodes[1:]:
-        theirs = dict(node.versions)
-        wrong = [name for name in mine if theirs.get(name, "") != mine[name]]
-        if wrong:
-            has = ", ".join(f"{name} {theirs.get(name) or 'missing'}" for name in wrong)
-            needs = ", ".join(f"{name} {mine[name]}" for name in wrong)
+        if differs := difference(mine, node):
             raise ClusterError(
-                f"--address: every node must have what the driver has, but {node.name} has {has}"
-                f" where the driver has {needs}; install the same there:"
-                " pip install -c constraints.txt ."
+                f"--address: every node must have what the driver has, but {node.name} {differs};"
+                " install the same there: pip install -c constraints.txt ."
             )
+
+
+def difference(mine: Mapping[str, str], node: NodeFacts) -> str | None:
+    """Return what a node has where the driver has something else, or None."""
+    theirs = dict(node.versions)
+    wrong = [name for name in mine if theirs.get(name, "") != mine[name]]
+    if not wrong:
+        return None
+    has = ", ".join(f"{name} {theirs.get(name) or 'missing'}" for name in wrong)
+    needs = ", ".join(f"{name} {mine[name]}" for name in wrong)
+    return f"has {has} where the driver has {needs}"
+
+
+def own_versions() -> dict[str, str]:
+    """Return the versions of the driver."""
+    versions: dict[str, str] = _question()(None, PACKAGES)["versions"]
+    return versions
 
 
 def require_seen_by_all(nodes: Sequence[NodeFacts], place: str) -> None:

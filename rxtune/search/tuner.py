@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from rxtune.config import Study
@@ -23,6 +22,7 @@ from rxtune.search.director import Director
 from rxtune.search.disk import disk_need
 from rxtune.search.mirror import Mirror
 from rxtune.search.models import ModelStore
+from rxtune.search.newcomers import Newcomers
 from rxtune.search.plan import Plan
 from rxtune.search.run_folder import RunPlaces
 from rxtune.search.start import Ready, storage_elsewhere
@@ -72,7 +72,7 @@ def tune(plan: Plan, ready: Ready, watch: Watch, conclude: Conclude) -> SearchRe
         director.make_up()
         stack.enter_context(in_started_processes(plan.options))
         with _telling_of_errors(tracker), _listening_to_signals(director), watch(view):
-            _tune(director, workload, capacity, models)
+            newcomers = _tune(director, workload, capacity, models)
             director.end_running()  # in here, so that who watches sees what was cut off
         unkept = director.keep_owed()
         models.tidy()
@@ -86,6 +86,7 @@ def tune(plan: Plan, ready: Ready, watch: Watch, conclude: Conclude) -> SearchRe
             result,
             problems=tuple(tracker.problems),
             storage_problems=(*director.trouble.told(), *unkept, *mirror()),
+            cluster_problems=newcomers,
         )
 
 
@@ -219,8 +220,14 @@ def _shares_device(capacity: Capacity) -> bool:
     return capacity.workers > 1 or capacity.follows_cluster
 
 
-def _tune(director: Director, workload: Workload, capacity: Capacity, models: ModelStore) -> None:
-    """Run Ray Tune's loop until the director has no more trials or says to end."""
+def _tune(
+    director: Director, workload: Workload, capacity: Capacity, models: ModelStore
+) -> tuple[str, ...]:
+    """Run Ray Tune's loop until the director has no more trials or says to end.
+
+    Returns:
+        A line for every host that joined and could not be used.
+    """
     from ray import tune
 
     from rxtune.search.adapters import (
@@ -235,8 +242,12 @@ def _tune(director: Director, workload: Workload, capacity: Capacity, models: Mo
         tune.with_parameters(run_trial, workload=workload),
         {"cpu": capacity.cpus_per_trial, "gpu": capacity.gpus_per_trial},
     )
-    room = partial(room_for, capacity) if capacity.follows_cluster else lambda: 0
-    searcher = GrowingLimiter(JournalSearcher(director), capacity.workers, room)
+    newcomers = Newcomers(models.place) if capacity.follows_cluster else None
+    searcher = GrowingLimiter(
+        JournalSearcher(director),
+        capacity.workers,
+        lambda: 0 if newcomers is None else room_for(capacity, newcomers.look()),
+    )
     with models.ray_folder() as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # It names trials whose worker was lost as not complete, though they went on elsewhere.
@@ -260,6 +271,7 @@ def _tune(director: Director, workload: Workload, capacity: Capacity, models: Mo
         ).fit()
     if director.error is not None:
         raise director.error
+    return () if newcomers is None else tuple(newcomers.problems)
 
 
 @contextmanager

@@ -70,6 +70,8 @@ class SearchResult:
     """What MLflow did not take."""
     storage_problems: tuple[str, ...] = ()
     """What the storage did not take or give, and the search went on without."""
+    cluster_problems: tuple[str, ...] = ()
+    """Hosts that joined and could not be used."""
     disk_peak: int = 0
     """The most it was seen to hold on disk since this call's start, in bytes."""
 

@@ -101,9 +101,9 @@ def test_a_cluster_is_followed_unless_a_number_of_workers_was_asked_for(measure:
 
 def test_there_is_room_on_every_node_that_is_up_now(measure: Measure) -> None:
     before = measure({"CPU": 4.0, "GPU": 1.0}, address="auto")
-    assert room_for(before) == 1
-    measure({"CPU": 4.0, "GPU": 1.0}, {"CPU": 8.0, "GPU": 4.0}, {"CPU": 64.0})  # it has grown
-    assert room_for(before) == 5
+    assert room_for(before, [{"CPU": 4.0, "GPU": 1.0}]) == 1
+    grown = [{"CPU": 4.0, "GPU": 1.0}, {"CPU": 8.0, "GPU": 4.0}, {"CPU": 64.0}]
+    assert room_for(before, grown) == 5
 
 
 def test_a_group_that_may_have_no_node_is_no_room_to_grow(measure: Measure) -> None:

@@ -1,0 +1,84 @@
+"""Hosts that join while a search runs, in a real cluster on this machine."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rxtune.search.newcomers import Newcomers
+from rxtune.search.nodes import own_versions
+
+pytestmark = pytest.mark.slow_end_to_end
+
+MEMORY = {"object_store_memory": 80_000_000}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A driver in a cluster of one node with one CPU."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **MEMORY})
+    ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+def until(newcomers: Newcomers, wanted: Callable[[list[float]], bool]) -> list[float]:
+    """Look as the search does, again and again, until the CPUs of all usable hosts are so."""
+    for _ in range(600):
+        cpus = sorted(node["CPU"] for node in newcomers.look())
+        if wanted(cpus):
+            return cpus
+        time.sleep(0.1)
+    raise AssertionError(f"still {cpus}, {newcomers.problems}")
+
+
+def free(node: Any) -> float:
+    """Return how many CPUs Ray has left on a node for whoever asks."""
+    from ray._private.state import available_resources_per_node
+
+    return available_resources_per_node().get(node.node_id, {}).get("CPU", 0.0)
+
+
+def test_a_host_that_has_what_the_driver_has_counts_once_it_has_said_so(
+    cluster: Any, tmp_path: Path
+) -> None:
+    newcomers = Newcomers(str(tmp_path / "run"))
+    joined = cluster.add_node(num_cpus=3, **MEMORY)
+    assert until(newcomers, lambda cpus: 3.0 in cpus) == [1.0, 3.0]
+    assert newcomers.problems == []
+    cluster.remove_node(joined)
+    assert until(newcomers, lambda cpus: 3.0 not in cpus) == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("versions", "folder", "why"),
+    [
+        ({"rxtune": "9.9.9"}, True, "it has rxtune .+ where the driver has rxtune 9.9.9"),
+        ({}, False, "it cannot see .+, where the checkpoints lie"),
+    ],
+)
+def test_a_host_that_would_fail_trials_is_closed_to_them_and_named(
+    cluster: Any, tmp_path: Path, versions: dict[str, str], folder: bool, why: str
+) -> None:
+    place = tmp_path / "run"
+    newcomers = Newcomers(str(place), own_versions() | versions)
+    if not folder:
+        place.rmdir()  # on one machine all hosts see the same disk
+    joined = cluster.add_node(num_cpus=2, **MEMORY)
+    try:
+        until(newcomers, lambda cpus: bool(newcomers.problems))
+        cpus = until(newcomers, lambda cpus: free(joined) == 0)
+        assert cpus == [1.0]
+        (problem,) = newcomers.problems
+        assert re.search(rf"joined and was not used: {why}", problem)
+    finally:
+        cluster.remove_node(joined)
