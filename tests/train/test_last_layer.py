@@ -92,6 +92,24 @@ def test_products_of_the_last_layer_are_spared(model: PreTrainedModel, batch: Ba
         assert products() < 0.8 * before  # this encoder's feed-forward block is a narrow one
 
 
+@pytest.mark.parametrize(("attention", "positions"), [("sdpa", 1), ("eager", None)])
+def test_in_the_last_layer_the_first_position_alone_asks_the_others(
+    attention: str, positions: int | None, batch: Batch
+) -> None:
+    config = transformers.BertConfig(**SIZES)
+    model = transformers.AutoModelForSequenceClassification.from_config(
+        config, attn_implementation=attention
+    )
+    asked = []
+    for layer in model.base_model.encoder.layer:
+        query = layer.attention.self.query
+        query.register_forward_hook(lambda _m, _i, output: asked.append(output.shape[1]))
+    with first_position_only(model), first_position_only(model):  # an evaluation in a training
+        output_of(model, batch)
+    length = batch["input_ids"].shape[1]
+    assert asked == [length, positions or length]
+
+
 def test_at_the_context_site_the_output_has_all_positions(
     any_model: PreTrainedModel, batch: Batch
 ) -> None:
