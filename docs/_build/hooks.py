@@ -1,10 +1,9 @@
-"""What mkdocs does beside the pages: generates references, takes in pages, writes formulas."""
+"""What mkdocs does beside the pages: takes in those that lie elsewhere, and writes formulas."""
 
 from __future__ import annotations
 
 import html
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,6 @@ from mkdocs.structure.files import File, Files
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
-sys.path[:0] = [str(REPOSITORY), str(HERE)]
-
-import reference  # noqa: E402 - found by the line above
 
 ELSEWHERE = {
     **{f"cluster/{path.name}": path for path in (REPOSITORY / "cluster").glob("*.md")},
@@ -30,21 +26,21 @@ _FORMULA = re.compile(
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages that are generated, and those that lie elsewhere in the repository."""
-    generated = {
-        "reference/study.md": reference.study_page(),
-        "reference/cli.md": reference.cli_page(),
-    }
-    taken = {uri: path.read_text(encoding="utf-8") for uri, path in ELSEWHERE.items()}
-    for uri, content in (generated | taken).items():
+    """Add the pages that lie elsewhere in the repository."""
+    for uri, path in ELSEWHERE.items():
+        content = path.read_text(encoding="utf-8")
         files.append(File.generated(config, uri, content=content))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Leave a link into the repository, which the site does not hold, as its text."""
+    """Let links to such a page lead to its place in the site.
+
+    On those pages themselves links into the repository, which the site does not hold, become text.
+    """
     if page.file.src_uri not in ELSEWHERE:
-        return markdown
+        markdown = markdown.replace("](../benchmarks/README.md", "](measurements.md")
+        return markdown.replace("](../cluster/", "](cluster/")
     return re.sub(r"\[([^\]]+)\]\((?!https?:|#|[\w-]+\.md)[^)]*\)", r"\1", markdown)
 
 

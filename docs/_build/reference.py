@@ -26,11 +26,13 @@ SECTIONS = ("search", "stopping", "select", "train", "augment", "evaluate")
 Schema = Mapping[str, Any]
 
 
-def write_schemas() -> None:
-    """Write the schemas for editors into docs/reference/."""
-    for name, make in SCHEMAS.items():
-        text = json.dumps(make(), indent=1, ensure_ascii=False) + "\n"
-        (REPOSITORY / "docs" / "reference" / name).write_text(text, encoding="utf-8")
+def texts() -> dict[str, str]:
+    """Return the generated files of docs/reference/ by name: pages, and schemas for editors."""
+    schemas = {
+        name: json.dumps(make(), indent=1, ensure_ascii=False) + "\n"
+        for name, make in SCHEMAS.items()
+    }
+    return {"study.md": study_page(), "cli.md": cli_page(), **schemas}
 
 
 # --- the study file
@@ -249,4 +251,5 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator
 
 
 if __name__ == "__main__":
-    write_schemas()
+    for name, text in texts().items():
+        (REPOSITORY / "docs" / "reference" / name).write_text(text, encoding="utf-8")

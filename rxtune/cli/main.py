@@ -53,18 +53,25 @@ app.command()(tasks)
 app.command()(ui)
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        typer.echo(f"rxtune {version('rxtune')}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
-    context: typer.Context,
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
+    ] = False,
 ) -> None:
     """Options that stand before the command."""
-    if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"rxtune {installed('rxtune')}")
-        raise typer.Exit
 
 
 def main() -> None:

@@ -213,6 +213,7 @@ def result(view: Run, record: Run, folder: Path) -> SearchResult:
         best_model=folder / "runs" / "rs" / "best",
         problems=("a",),
         storage_problems=("b",),
+        cluster_problems=("c",),
     )
 
 
@@ -252,7 +253,7 @@ def test_a_search_prints_its_outcome_and_sends_all_else_to_standard_error(
     }  # fmt: skip
     assert (found["ended_by"], found["seconds"]) == ("trials", 61.4)
     assert found["gain_over_best_plain"] == pytest.approx(0.1)
-    assert (found["front"], found["problems"]) == (None, ["a", "b"])
+    assert (found["front"], found["problems"]) == (None, ["a", "b", "c"])
     assert found["cost"].keys() == {"forward_equivalents", "saved_share"}
     assert all(trial.keys() == TRIAL for trial in found["trials"])
     for words in ("Searching rs:", "a library has something", "Best model:", "rxtune confirm rs"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -96,6 +97,11 @@ def test_without_a_space_file_the_way_to_one_is_named(rxtune: Run) -> None:
     assert "--space: a space file is needed, such as search_spaces/rs.yaml" in ended.errors
 
 
+def test_the_version_needs_no_command(rxtune: Run) -> None:
+    ended = rxtune("--version")
+    assert (ended.code, ended.output) == (0, f"rxtune {version('rxtune')}\n")
+
+
 def test_an_unknown_flag_or_command_is_a_mistake_of_the_same_kind(rxtune: Run) -> None:
     assert rxtune(*SEARCH, "--trails", "3").code == 2
     assert rxtune("serach").code == 2
@@ -183,7 +189,10 @@ def test_what_mlflow_did_not_take_is_told_brackets_and_all(
     rxtune: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = SimpleNamespace(
-        problems=("no artifact at [/tmp/x]",), storage_problems=(), interrupted=False
+        problems=("no artifact at [/tmp/x]",),
+        storage_problems=(),
+        cluster_problems=(),
+        interrupted=False,
     )
     monkeypatch.setattr(api, "search", lambda *_, **__: refused)
     monkeypatch.setattr("rxtune.cli.outcome.show_result", lambda *_: None)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
-PAGES = [*sorted(DOCS.rglob("*.md")), REPOSITORY / "README.md"]
+GENERATED = {DOCS / "reference" / "study.md", DOCS / "reference" / "cli.md"}
+PAGES = [*sorted({*DOCS.rglob("*.md")} - GENERATED), REPOSITORY / "README.md"]
 
 MARKS = {"needs a GPU", "needs a cloud", "needs the network", "takes minutes"}
 """Why a block is not run by `make test`; stands above it on the page."""

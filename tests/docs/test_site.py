@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from rxtune.api.python import KEYS
 from rxtune.config.parameter import RULES
 from rxtune.config.study import Study
-from tests.docs.pages import DOCS, PAGES, REPOSITORY
+from tests.docs.pages import DOCS, GENERATED, PAGES, REPOSITORY
 
 
 class Parts(HTMLParser):
@@ -36,6 +37,40 @@ class Parts(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
+
+
+@pytest.fixture
+def from_build(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Return a function that imports a module of docs/_build."""
+
+    def load(name: str) -> Any:
+        spec = importlib.util.spec_from_file_location(
+            f"docs_{name}", DOCS / "_build" / f"{name}.py"
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, f"docs_{name}", module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+def test_the_references_in_the_repository_are_those_of_the_code(
+    from_build: Callable[[str], Any],
+) -> None:
+    for name, text in from_build("reference").texts().items():
+        kept = (DOCS / "reference" / name).read_text(encoding="utf-8")
+        assert kept == text, f"{name}: run `make docs`"
+
+
+@pytest.mark.parametrize("page", [*PAGES, *GENERATED], ids=lambda page: page.name)
+def test_every_link_leads_to_a_file_of_the_repository(page: Path) -> None:
+    for address in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        path = address.partition("#")[0]
+        if path and "://" not in path:
+            assert (page.parent / path).exists(), address
 
 
 def test_every_page_is_there(site: Path) -> None:
@@ -103,15 +138,9 @@ def test_the_reference_has_the_functions_of_a_notebook(site: Path) -> None:
 
 
 def test_figures_are_drawn_from_the_kept_results(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_build: Callable[[str], Any]
 ) -> None:
-    path = DOCS / "_build" / "figures.py"
-    spec = importlib.util.spec_from_file_location("docs_figures", path)
-    assert spec is not None
-    assert spec.loader is not None
-    figures = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "docs_figures", figures)
-    spec.loader.exec_module(figures)
+    figures = from_build("figures")
     monkeypatch.setattr(figures, "FIGURES", tmp_path)
     figures.main()
     drawn = {path.name for path in tmp_path.iterdir()}
