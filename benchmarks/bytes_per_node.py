@@ -79,7 +79,11 @@ def run(nodes: int, trials: int, folder: Path) -> list[int]:
             ray_running(options),
         ):
             director = make_director(decisions, tracker, folder)
-            _tune(director, workload, measure_capacity(options), director._models)
+            _tune(
+                director,
+                SimpleNamespace(workload=workload, capacity=measure_capacity(options), hosts=()),  # type: ignore[arg-type]
+                director._models,
+            )
             return sorted((came_to(node.node_id) for node in workers), reverse=True)
     finally:
         tracker.close(600)

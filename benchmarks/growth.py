@@ -320,7 +320,13 @@ def run_ray(trials: int, folder: Path) -> dict[str, Any]:
         director.next_trial = noting
         cpu, began = time.process_time(), time.perf_counter()
         with live.watching(view_of(decisions, folder), console):
-            _tune(director, SimpleNamespace(), measure_capacity(options), director._models)
+            _tune(
+                director,
+                SimpleNamespace(
+                    workload=SimpleNamespace(), capacity=measure_capacity(options), hosts=()
+                ),  # type: ignore[arg-type]
+                director._models,
+            )
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
         closing = time.perf_counter()
         tracker.close(600)

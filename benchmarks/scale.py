@@ -175,7 +175,13 @@ def run(workers: int, lengths: Sequence[float], folder: Path) -> list[dict[str, 
             director.hear = counting
             began = time.time()
             with ticks.noting(workers):
-                _tune(director, workload, measure_capacity(options), director._models)
+                _tune(
+                    director,
+                    SimpleNamespace(
+                        workload=workload, capacity=measure_capacity(options), hosts=()
+                    ),  # type: ignore[arg-type]
+                    director._models,
+                )
     tracker.close(600)
     assert not tracker.problems, tracker.problems
     trials = read_times(folder / "times.txt")

@@ -100,7 +100,7 @@ def search(
     )  # fmt: skip
     train.bring_back(options)
     result = train.search(read_study(space, options, _overrides(settings)), options, watch=watch)
-    _warn(result.problems)
+    _warn(result.all_problems)
     if result.interrupted:
         raise KeyboardInterrupt(
             f"rxtune.search(name={options.name!r}, resume=True) goes on with the search"

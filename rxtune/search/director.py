@@ -176,7 +176,9 @@ class Director:
         """End a running trial because the search ends; a resume goes on from its checkpoint."""
         self.cut += 1
         why = "interrupted: the search was ended"
-        if self.ending is not None and not self.interrupted:
+        if self.hopeless is not None and not self.interrupted:
+            why = f"ended: {self.hopeless}"
+        elif self.ending is not None and not self.interrupted:
             why = self.ending.reason
         self._decisions.fail(number, why, Failure.INTERRUPTED)
         self._tracker.trial_ended(self._decisions.record(number))

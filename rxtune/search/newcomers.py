@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from rxtune.search.nodes import (
@@ -10,7 +10,6 @@ from rxtune.search.nodes import (
     ask_node,
     difference,
     facts_of,
-    folder_of,
     own_versions,
 )
 
@@ -18,19 +17,24 @@ from rxtune.search.nodes import (
 class Newcomers:
     """Watches who joins, and keeps trials off a host that would not train as the others do.
 
-    Nothing here waits: a host is asked at one look and counts at a later one.
+    Nothing here waits: a host is asked at one look and counts at a later one. What waits for a
+    place at that moment, because its own host was lost, Ray may send to a host before that.
 
     Args:
-        place: The search's own in the storage: a path is looked for on every new host.
+        file: What a host must see in the storage, from `probe`; None: that is a bucket.
+        known: Ray's ids of the hosts that have been asked already.
         versions: What a host must have; the driver's own by default.
     """
 
-    def __init__(self, place: str, versions: Mapping[str, str] | None = None) -> None:
-        self._folder = folder_of(place)
-        if self._folder is not None:  # before any trial may have made it
-            self._folder.mkdir(parents=True, exist_ok=True)
+    def __init__(
+        self,
+        file: str | None,
+        known: Collection[str],
+        versions: Mapping[str, str] | None = None,
+    ) -> None:
+        self._file = file
         self._versions = dict(versions or own_versions())
-        self._usable = {node["NodeID"] for node in _alive()}
+        self._usable = set(known)
         self._asked: dict[str, Any] = {}
         self._closed: dict[str, Any] = {}
         self.problems: list[str] = []
@@ -40,8 +44,7 @@ class Newcomers:
         """Return what the hosts have that trials may use now; ask those that are new."""
         nodes = {node["NodeID"]: node for node in _alive()}
         for node_id in nodes.keys() - self._usable - self._asked.keys() - self._closed.keys():
-            folder = None if self._folder is None else str(self._folder)
-            self._asked[node_id] = ask_node(node_id, folder)
+            self._asked[node_id] = ask_node(node_id, self._file)
         for node_id, why in list(self._answers(nodes)):
             if why is None:
                 self._usable.add(node_id)
@@ -71,7 +74,7 @@ class Newcomers:
         if differs := difference(self._versions, facts):
             return differs
         if facts.sees_storage is False:
-            return f"cannot see {self._folder}, where the checkpoints lie"
+            return f"cannot see the folder of {self._file}, where the checkpoints lie"
         return None
 
     def _close(self, node: dict[str, Any], why: str) -> None:

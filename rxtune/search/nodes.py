@@ -26,6 +26,8 @@ class NodeFacts:
     host: str
     address: str
     """Its IP address."""
+    node_id: str = ""
+    """Ray's."""
     cpus: float
     gpus: float
     """What Ray may use of it."""
@@ -56,7 +58,7 @@ def ask_nodes(place: str | None, *, seconds: float | None = None) -> list[NodeFa
     import ray
 
     nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    with _probe(place) as file:
+    with probe(place) as file:
         asked = {node["NodeID"]: ask_node(node["NodeID"], file) for node in nodes}
         limit = ANSWER_SECONDS if seconds is None else seconds
         ready, _ = ray.wait(list(asked.values()), num_returns=len(asked), timeout=limit)
@@ -79,6 +81,7 @@ def facts_of(node: dict[str, Any], told: dict[str, Any]) -> NodeFacts:
     return NodeFacts(
         host=node["NodeManagerHostname"],
         address=node["NodeManagerAddress"],
+        node_id=node["NodeID"],
         cpus=node["Resources"].get("CPU", 0.0),
         gpus=node["Resources"].get("GPU", 0.0),
         gpu_memory=tuple(memory for _, memory in told["gpus"]),
@@ -151,8 +154,11 @@ def folder_of(place: str | None) -> Path | None:
 
 
 @contextmanager
-def _probe(place: str | None) -> Iterator[str | None]:
-    """Put a file into a storage that is a path, for the time of the block."""
+def probe(place: str | None) -> Iterator[str | None]:
+    """Put a file into a storage that is a path, for the time of the block; lend its path.
+
+    A file of a name that no other host can have made: a folder is soon made by any trial there.
+    """
     folder = folder_of(place)
     if folder is None:
         yield None
@@ -172,7 +178,7 @@ def _probe(place: str | None) -> Iterator[str | None]:
         with suppress(OSError):
             file.unlink()
             for path in made:
-                path.rmdir()
+                path.rmdir()  # not if others have put something there
 
 
 def require_same_versions(nodes: Sequence[NodeFacts]) -> None:

@@ -34,6 +34,8 @@ class Ready:
     """Of the search that is resumed; None: it is a new one."""
     workload: Workload
     capacity: Capacity
+    hosts: frozenset[str]
+    """Ray's ids of the cluster's hosts that were asked and found fit; empty on one machine."""
     connection: Connection
     """To MLflow."""
 
@@ -95,8 +97,11 @@ def _everything_ready(plan: Plan, decisions: SearchStudy | None) -> Iterator[Rea
         torch = pool.submit(import_module, "torch")
         stack.enter_context(ray_running(plan.options))
         capacity = measure_capacity(plan.options)
+        hosts: frozenset[str] = frozenset()
         if plan.options.address is not None:
-            require_usable(ask_cluster(capacity, storage_elsewhere(plan)))
+            report = ask_cluster(capacity, storage_elsewhere(plan))
+            require_usable(report)
+            hosts = frozenset(node.node_id for node in report.nodes)
         torch.result()
         from rxtune.search.workload import prepare
         from rxtune.track.store import connect
@@ -111,6 +116,7 @@ def _everything_ready(plan: Plan, decisions: SearchStudy | None) -> Iterator[Rea
             decisions=decisions,
             workload=loading.result(),
             capacity=capacity,
+            hosts=hosts,
             connection=connection,
         )
 

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -23,6 +23,7 @@ from rxtune.search.disk import disk_need
 from rxtune.search.mirror import Mirror
 from rxtune.search.models import ModelStore
 from rxtune.search.newcomers import Newcomers
+from rxtune.search.nodes import probe
 from rxtune.search.plan import Plan
 from rxtune.search.run_folder import RunPlaces
 from rxtune.search.start import Ready, storage_elsewhere
@@ -72,7 +73,7 @@ def tune(plan: Plan, ready: Ready, watch: Watch, conclude: Conclude) -> SearchRe
         director.make_up()
         stack.enter_context(in_started_processes(plan.options))
         with _telling_of_errors(tracker), _listening_to_signals(director), watch(view):
-            newcomers = _tune(director, workload, capacity, models)
+            closed = _tune(director, ready, models)
             director.end_running()  # in here, so that who watches sees what was cut off
         unkept = director.keep_owed()
         models.tidy()
@@ -86,7 +87,7 @@ def tune(plan: Plan, ready: Ready, watch: Watch, conclude: Conclude) -> SearchRe
             result,
             problems=tuple(tracker.problems),
             storage_problems=(*director.trouble.told(), *unkept, *mirror()),
-            cluster_problems=newcomers,
+            cluster_problems=closed,
         )
 
 
@@ -220,9 +221,7 @@ def _shares_device(capacity: Capacity) -> bool:
     return capacity.workers > 1 or capacity.follows_cluster
 
 
-def _tune(
-    director: Director, workload: Workload, capacity: Capacity, models: ModelStore
-) -> tuple[str, ...]:
+def _tune(director: Director, ready: Ready, models: ModelStore) -> tuple[str, ...]:
     """Run Ray Tune's loop until the director has no more trials or says to end.
 
     Returns:
@@ -238,17 +237,17 @@ def _tune(
     )
     from rxtune.search.trial import run_trial
 
+    capacity = ready.capacity
     trainable = tune.with_resources(
-        tune.with_parameters(run_trial, workload=workload),
+        tune.with_parameters(run_trial, workload=ready.workload),
         {"cpu": capacity.cpus_per_trial, "gpu": capacity.gpus_per_trial},
     )
-    newcomers = Newcomers(models.place) if capacity.follows_cluster else None
-    searcher = GrowingLimiter(
-        JournalSearcher(director),
-        capacity.workers,
-        lambda: 0 if newcomers is None else room_for(capacity, newcomers.look()),
-    )
-    with models.ray_folder() as scratch, warnings.catch_warnings():
+    with (
+        _room(ready, models.place) as (room, problems),
+        models.ray_folder() as scratch,
+        warnings.catch_warnings(),
+    ):
+        searcher = GrowingLimiter(JournalSearcher(director), capacity.workers, room)
         warnings.simplefilter("ignore")
         # It names trials whose worker was lost as not complete, though they went on elsewhere.
         logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
@@ -271,7 +270,25 @@ def _tune(
         ).fit()
     if director.error is not None:
         raise director.error
-    return () if newcomers is None else tuple(newcomers.problems)
+    return tuple(problems)
+
+
+@contextmanager
+def _room(ready: Ready, place: str) -> Iterator[tuple[Callable[[], int], Sequence[str]]]:
+    """Lend what looks how many trials fit now, and the problems with hosts that it has met."""
+    if not ready.hosts:  # one machine
+        yield lambda: 0, ()
+        return
+    with probe(place) as file:
+        newcomers = Newcomers(file, ready.hosts)
+
+        def room() -> int:
+            usable = (
+                newcomers.look()
+            )  # whoever joins is looked at, used without being asked or not
+            return room_for(ready.capacity, usable) if ready.capacity.follows_cluster else 0
+
+        yield room, newcomers.problems
 
 
 @contextmanager

@@ -76,6 +76,11 @@ class SearchResult:
     """The most it was seen to hold on disk since this call's start, in bytes."""
 
     @property
+    def all_problems(self) -> tuple[str, ...]:
+        """Everything that the search went on without: of MLflow, storage and cluster."""
+        return (*self.problems, *self.storage_problems, *self.cluster_problems)
+
+    @property
     def interrupted(self) -> bool:
         """Whether somebody ended the search by a signal."""
         return self.ended_by == "interrupt"

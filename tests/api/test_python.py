@@ -21,7 +21,7 @@ from tests.report.page.simulated import Simulated
 
 @pytest.fixture
 def problems() -> list[str]:
-    """What MLflow did not take: nothing, unless a test puts something in."""
+    """What a search went on without: nothing, unless a test puts something in."""
     return []
 
 
@@ -36,7 +36,7 @@ def searched(
         asked.append(SimpleNamespace(study=study, options=options, watch=watch))
         if not options.resume:
             simulated(name=options.name)
-        return SimpleNamespace(problems=problems, interrupted=options.name == "cut")
+        return SimpleNamespace(all_problems=problems, interrupted=options.name == "cut")
 
     monkeypatch.setattr("rxtune.api.train.search", search)
     return asked
@@ -85,7 +85,9 @@ def test_a_wrong_value_is_refused_as_on_the_command_line(folder: Path) -> None:
     assert not (folder / "runs").exists()
 
 
-def test_what_mlflow_did_not_take_is_a_warning(searched: list[Any], problems: list[str]) -> None:
+def test_what_a_search_went_on_without_is_a_warning(
+    searched: list[Any], problems: list[str]
+) -> None:
     problems.append("no metrics of trial 3")
     with pytest.warns(RuntimeWarning, match="no metrics of trial 3"):
         rxtune.search("space.yaml", name="a")

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from rxtune.cli.live import watch, watching, words
 from rxtune.config import Configuration
+from rxtune.errors import DiskFullError
 from rxtune.results import Failure, Replicate, TrialRecord
 from tests.cli.terminal import Terminal
 
@@ -202,6 +203,40 @@ def test_a_dumb_terminal_gets_lines(
         trials.become(record(0, "finished"))
     assert "\x1b" not in terminal.written
     assert "1/6  trial 0 standard lr 1: finished after 1/6, dev 50.0" in terminal.written
+
+
+def test_a_loss_that_ends_a_trial_is_told_as_its_end_alone(
+    console: Console, view: Make, record: Make
+) -> None:
+    trials = Trials(record(0, "running", losses=2))
+    why = "worker lost: the process died"
+    with watching(view(records=trials, began=time.monotonic()), console):
+        trials.become(record(0, "failed", failure=Failure.WORKER_LOST, reason=why, losses=3))
+    (line,) = console.export_text().splitlines()
+    assert "goes on" not in line
+    assert why in line
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_journal_that_fails_is_told_by_the_search_alone(view: Make, record: Make) -> None:
+    terminal, trials = Terminal(120, 12), Trials(record(0, "running"))
+    broken, failed = threading.Event(), threading.Event()
+
+    def records() -> list[TrialRecord]:
+        if broken.is_set():
+            failed.set()
+            raise DiskFullError("journal.log: the disk is full")
+        return trials()
+
+    def search() -> None:
+        with watching(view(records=records), terminal.console):
+            trials.is_seen()
+            broken.set()
+            assert failed.wait(60)
+            raise RuntimeError("the search says why")
+
+    with pytest.raises(RuntimeError, match="the search says why"):
+        search()
 
 
 def test_a_search_that_fails_leaves_the_terminal_as_it_was(view: Make, record: Make) -> None:

@@ -298,6 +298,17 @@ def test_the_search_ends_itself_when_nothing_but_failures_has_come(director: Dir
     assert director.next_trial() is None
 
 
+def test_what_such_an_end_cuts_off_says_so(director: Director, decisions: SearchStudy) -> None:
+    running = start(director)
+    for _ in range(4):
+        director.hear(start(director), DIVERGED)
+    director.end_running()
+    reason = decisions.record(running).reason
+    assert reason is not None
+    assert reason.startswith("ended: ")
+    assert "diverged: loss is nan" in reason
+
+
 def test_an_interrupt_ends_the_search_and_its_trials_are_told(
     director: Director, decisions: SearchStudy, spy: Spy
 ) -> None:

@@ -41,6 +41,13 @@ def until(newcomers: Newcomers, wanted: Callable[[list[float]], bool]) -> list[f
     raise AssertionError(f"still {cpus}, {newcomers.problems}")
 
 
+def heads() -> set[str]:
+    """Return who was there when the search began."""
+    import ray
+
+    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+
+
 def free(node: Any) -> float:
     """Return how many CPUs Ray has left on a node for whoever asks."""
     from ray._private.state import available_resources_per_node
@@ -49,9 +56,9 @@ def free(node: Any) -> float:
 
 
 def test_a_host_that_has_what_the_driver_has_counts_once_it_has_said_so(
-    cluster: Any, tmp_path: Path
+    cluster: Any,
 ) -> None:
-    newcomers = Newcomers(str(tmp_path / "run"))
+    newcomers = Newcomers(None, heads())
     joined = cluster.add_node(num_cpus=3, **MEMORY)
     assert until(newcomers, lambda cpus: 3.0 in cpus) == [1.0, 3.0]
     assert newcomers.problems == []
@@ -60,20 +67,19 @@ def test_a_host_that_has_what_the_driver_has_counts_once_it_has_said_so(
 
 
 @pytest.mark.parametrize(
-    ("versions", "folder", "why"),
+    ("versions", "why"),
     [
-        ({"rxtune": "9.9.9"}, True, "it has rxtune .+ where the driver has rxtune 9.9.9"),
-        ({}, False, "it cannot see .+, where the checkpoints lie"),
+        ({"rxtune": "9.9.9"}, "it has rxtune .+ where the driver has rxtune 9.9.9"),
+        ({}, "it cannot see the folder of .+, where the checkpoints lie"),
     ],
 )
 def test_a_host_that_would_fail_trials_is_closed_to_them_and_named(
-    cluster: Any, tmp_path: Path, versions: dict[str, str], folder: bool, why: str
+    cluster: Any, tmp_path: Path, versions: dict[str, str], why: str
 ) -> None:
-    place = tmp_path / "run"
-    newcomers = Newcomers(str(place), own_versions() | versions)
-    if not folder:
-        place.rmdir()  # on one machine all hosts see the same disk
-    joined = cluster.add_node(num_cpus=2, **MEMORY)
+    known = heads()
+    joined = cluster.add_node(num_cpus=2, **MEMORY)  # while the data was prepared
+    file = tmp_path / "probe"  # on one machine all hosts see the same disk, so it is not there
+    newcomers = Newcomers(None if versions else str(file), known, own_versions() | versions)
     try:
         until(newcomers, lambda cpus: bool(newcomers.problems))
         cpus = until(newcomers, lambda cpus: free(joined) == 0)

@@ -86,11 +86,7 @@ def search_document(result: SearchResult) -> Document:
         "disk_peak": result.disk_peak,
         "tracking_uri": view.tracking_uri,
         "warnings": summary.warnings,
-        "problems": (
-            *result.problems,
-            *result.storage_problems,
-            *result.cluster_problems,
-        ),
+        "problems": result.all_problems,
         "trials": [trial_document(record, study) for record in result.records],
     }
 

@@ -9,9 +9,10 @@ from rxtune.api.progress import Progress
 from rxtune.cli.live import words
 from rxtune.cli.live.sight import Sight
 from rxtune.cli.wording import duration, has_ended, is_cut_off, percent
-from rxtune.results import TrialRecord, TrialState
+from rxtune.results import Failure, TrialRecord, TrialState
 from rxtune.search.changes import Changes
 
+_LOSSES = (Failure.WORKER_LOST, Failure.NODE_LOST, Failure.OUT_OF_MEMORY)
 _IF_IT_HANGS = "if its worker hangs, end the search with Ctrl-C and go on with --resume"
 
 
@@ -38,6 +39,8 @@ class Teller:
         for record in changed:
             if record.losses > self._losses.get(record.number, 0):
                 self._losses[record.number] = record.losses
+                if record.failure in _LOSSES:  # it does not go on; its end is told below
+                    continue
                 yield _line(sight, progress.ended, record, words.loss(record))
         # How many had ended by then: as many as now, less those that have come later.
         count = progress.ended - sum(map(has_ended, ends))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from rxtune.cli.live.painter import Painter
 from rxtune.cli.live.screen import Frame, screen
 from rxtune.cli.live.sight import Look, Sight, own_search
 from rxtune.cli.wording import has_ended
+from rxtune.errors import RxtuneError
 
 if TYPE_CHECKING:
     from rxtune.search.views import SearchView
@@ -40,7 +41,7 @@ def watching(view: SearchView, console: Console = output) -> Iterator[None]:
         console.print(before, soft_wrap=True)
     ended = threading.Event()
     look = own_search(view)
-    thread = threading.Thread(target=show, args=(look, ended, console), daemon=True)
+    thread = threading.Thread(target=_show_quietly, args=(look, ended, console), daemon=True)
     thread.start()
     try:
         yield
@@ -48,7 +49,14 @@ def watching(view: SearchView, console: Console = output) -> Iterator[None]:
         ended.set()
         thread.join()
         if console.is_interactive:
-            print_screen(replace(look(), left=(), is_alive=False), console)
+            with suppress(RxtuneError):
+                print_screen(replace(look(), left=(), is_alive=False), console)
+
+
+def _show_quietly(look: Look, ended: threading.Event, console: Console) -> None:
+    """Show a search; a journal that fails is the search's to tell of, in one line."""
+    with suppress(RxtuneError):
+        show(look, ended, console)
 
 
 def _ended_before(view: SearchView) -> str:
