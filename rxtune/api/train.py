@@ -27,24 +27,27 @@ if TYPE_CHECKING:
 
 
 def bring_back(options: SearchOptions) -> str | None:
-    """Make the folder of a run that is to be resumed, if it is lost, of the copy in the storage.
+    """Make the folder of a run that is to be resumed of the copy in its storage.
+
+    Only if the folder is lost, or another machine has gone on with the search since.
 
     Returns:
-        Where the copy lies, or None if the folder is here, or there is none.
+        Where the copy lies, or None if the folder is as new, or there is no copy.
 
     Raises:
-        StudyError: the name is none, or another driver has the run here.
+        StudyError: the name is none, another driver has the run here, or the folder and the copy
+            have gone on apart.
         ClusterError: the storage does not answer.
     """
-    if options.storage is None or not options.resume:
+    if not options.resume:
         return None
     folder = RunFolder.named(options.root, options.name)
-    if folder.has_begun:
+    place = _place_of_copy(folder, options)
+    if place is None:
         return None
     folder.require_free()
     from rxtune.search import mirror
 
-    place = storage_of(options.storage, options.name)
     require_writable(place)  # which gives up soon, where a bucket does not answer
     try:
         found = mirror.bring_back(folder, place)
@@ -54,6 +57,17 @@ def bring_back(options: SearchOptions) -> str | None:
             f" back ({error}); check the storage and the permissions, then try again"
         ) from error
     return join(without_secrets(place), mirror.FOLDER) if found else None
+
+
+def _place_of_copy(folder: RunFolder, options: SearchOptions) -> str | None:
+    """Return the run's place in a storage, or None if it keeps all in its own folder."""
+    asked = None if options.storage is None else storage_of(options.storage, options.name)
+    if not folder.has_begun:
+        return asked
+    kept = folder.places().storage
+    if asked not in (None, kept):  # which is refused when the run is opened
+        return None
+    return None if kept == str(folder.checkpoints) else kept
 
 
 def check(

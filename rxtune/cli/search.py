@@ -71,7 +71,7 @@ def search(
     with for_people(as_json):
         if place := bring_back(options):
             output.print(
-                f"Run {options.name} was not here: brought back from {escape(place)}",
+                f"Run {options.name} is further there: brought back from {escape(place)}",
                 soft_wrap=True,
             )
         result = _run(read_study(space, options, asked), options)

@@ -50,7 +50,10 @@ def _lock(descriptor: int) -> None:
 
 
 def is_held(folder: Path) -> bool:
-    """Return whether another process holds a folder; it may be missing."""
+    """Return whether another process holds a file or folder; it may be missing.
+
+    What cannot be locked, nobody holds: some file systems lock files only, some nothing.
+    """
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -58,8 +61,10 @@ def is_held(folder: Path) -> bool:
     try:
         # Shared, so that two who ask at once do not take each other for a driver.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return True
+    except OSError:
+        return False
     finally:
         os.close(descriptor)
     return False

@@ -117,32 +117,71 @@ class Mirror:
 
 
 def bring_back(folder: RunFolder, place: str) -> bool:
-    """Make a run's folder of the copy in a storage, if the folder is not here; return whether so.
+    """Make a run's folder of the copy in a storage, if that is ahead of it; return whether so.
 
-    The journal comes last and by a rename: it makes the folder a run.
+    It is ahead of a folder that is lost, and of that of a machine which lost the search to another
+    one: to go on from there would delete what the other has decided since. The journal comes last
+    and by a rename: it makes the folder a run.
 
     Args:
         folder: Of the run, which may be missing.
         place: The run's place in the storage.
 
     Raises:
+        StudyError: Both have decisions that the other lacks.
         OSError: The storage does not answer, or the folder cannot be written.
     """
-    from pyarrow import fs
-
-    if folder.has_begun:
-        return False
-    files, root = storage.open_place(storage.join(place, FOLDER))
-    names = [path.name for path in (folder.where, folder.study, folder.journal)]
-    found = files.get_file_info([f"{root}/{name}" for name in names])
-    if any(info.type != fs.FileType.File for info in found):
+    copy = _read_copy(folder, place)
+    if copy is None or not _is_ahead(copy[folder.journal], folder, place):
         return False
     folder.path.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        fresh = folder.path / f"{name}.new"
-        fresh.write_bytes(storage.read_whole(files, f"{root}/{name}"))
-        fresh.replace(folder.path / name)
+    for path, content in copy.items():
+        fresh = path.with_name(f"{path.name}.new")
+        fresh.write_bytes(content)
+        fresh.replace(path)
     return True
+
+
+def _read_copy(folder: RunFolder, place: str) -> dict[Path, bytes] | None:
+    """Return what the run's files are in the copy, the journal last; None: it is not whole."""
+    from pyarrow import fs
+
+    files, root = storage.open_place(storage.join(place, FOLDER))
+    there = {path: f"{root}/{path.name}" for path in (folder.where, folder.study, folder.journal)}
+    if any(info.type != fs.FileType.File for info in files.get_file_info([*there.values()])):
+        return None
+    return {path: storage.read_whole(files, source) for path, source in there.items()}
+
+
+def _is_ahead(copied: bytes, folder: RunFolder, place: str) -> bool:
+    """Return whether the copy's journal goes on where the folder's ends, if there is one.
+
+    Raises:
+        StudyError: Neither goes on where the other ends.
+    """
+    if not folder.has_begun:
+        return True
+    here, there = _decided(folder.journal.read_bytes()), _decided(copied)
+    if there[: len(here)] == here:
+        return len(there) > len(here)
+    if here[: len(there)] == there:
+        return False
+    pairs = enumerate(zip(here, there, strict=False), 1)
+    line = next(number for number, (ours, theirs) in pairs if ours != theirs)
+    raise StudyError(
+        f"--resume: {folder.path} and its copy in"
+        f" {storage.without_secrets(storage.join(place, FOLDER))} differ from line {line} of"
+        " journal.log on: two machines have gone on with the search. Choose which of them to keep,"
+        " move the other away, then resume; what only that one has decided is lost"
+    )
+
+
+def _decided(journal: bytes) -> list[bytes]:
+    """Return a journal's lines up to its last commit: what follows is cut on opening."""
+    lines = journal.split(b"\n")[:-1]
+    while lines and b'"commit":true' not in lines[-1]:
+        lines.pop()
+    return lines
 
 
 def require_unused(name: str, place: str) -> None:

@@ -148,9 +148,10 @@ class ModelStore:
     def retain(self, ranking: Sequence[int], tokenizer_folder: Path) -> None:
         """Keep the models of the best trials, and delete all other kept ones.
 
-        May be called at any time, and again after a crash. A model that is nowhere any more (it
-        was deleted when fewer were kept, or by hand) is left out. One that a storage elsewhere
-        does not give is `owed`: the next call asks again.
+        May be called at any time, and again after a crash. A model that is nowhere (it was not
+        saved, or was deleted when fewer were kept, or by hand) is left out, and the next best
+        takes its place. One that a storage elsewhere does not give is `owed`: the next call asks
+        again.
 
         Args:
             ranking: Numbers of all finished trials, the best first.
@@ -160,10 +161,7 @@ class ModelStore:
             DiskFullError: there is no room for a model; all that were kept still are.
             OSError: the run's folder cannot be written.
         """
-        wanted = [number for number in ranking if number not in self._left_out][: self.keep]
-        for number in wanted:
-            if number not in self.kept:
-                self._get(number, tokenizer_folder)
+        wanted = self._bring_best(ranking, tokenizer_folder)
         if best := [number for number in wanted if number in self.kept]:
             self._crown(best[0])
         self._meter.see_all(*self._opened)
@@ -204,11 +202,25 @@ class ModelStore:
         """The most bytes seen on disk, of this run's folder and its storage together."""
         return self._meter.peak
 
+    def _bring_best(self, ranking: Sequence[int], tokenizer_folder: Path) -> list[int]:
+        """Get the best models that are anywhere; return whose are kept or owed, the best first."""
+        wanted: list[int] = []
+        for number in ranking:
+            if len(wanted) >= self.keep:
+                break
+            if number not in self._left_out | self.kept:
+                self._get(number, tokenizer_folder)
+            if number not in self._left_out:
+                wanted.append(number)
+        return wanted
+
     def _get(self, number: int, tokenizer_folder: Path) -> None:
-        """Bring a model if it is there; it is owed if a storage elsewhere does not give it."""
+        """Bring a model, or leave it out; it is owed if a storage elsewhere does not give it."""
         try:
             if self.has_model(number):
                 self._bring(number, tokenizer_folder)
+            else:
+                self.leave_out(number)
         except OSError as error:
             if not self._is_elsewhere:
                 raise

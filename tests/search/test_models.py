@@ -522,6 +522,49 @@ def test_the_next_best_takes_the_place_of_a_model_that_was_not_saved(
     assert contents(store) == {"best": 1}
 
 
+def test_after_a_resume_too_a_model_that_was_not_saved_keeps_no_other_out(
+    store: ModelStore, tiny_encoder: Path
+) -> None:
+    store.leave_out(0)
+    finish(store, 1, [0, 1], tiny_encoder)
+    resumed = ModelStore(store.place, store.best)
+    resumed.retain([0, 1], tiny_encoder)
+    assert contents(resumed) == {"best": 1}
+    finish(resumed, 2, [0, 2, 1], tiny_encoder)
+    assert contents(resumed) == {"best": 2}
+
+
+def test_a_model_that_is_nowhere_is_looked_for_once(
+    store: ModelStore, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    has_model = ModelStore.has_model
+    monkeypatch.setattr(
+        ModelStore, "has_model", lambda self, n: asked.append(n) or has_model(self, n)
+    )
+    leave_model(store, 3)
+    leave_model(store, 4)
+    store.retain([0, 3, 1, 4], tiny_encoder)
+    store.retain([0, 3, 1, 4], tiny_encoder)
+    assert asked == [0, 3]  # and none below those that are enough
+    assert contents(store) == {"best": 3}
+
+
+def test_an_owed_model_holds_its_place_and_one_that_is_nowhere_does_not(
+    store: ModelStore, tiny_encoder: Path, failing: Callable[..., None]
+) -> None:
+    store.keep = 2
+    for number in (1, 2, 3):
+        leave_model(store, number)
+    failing(1)
+    store.retain([0, 1, 2, 3], tiny_encoder)
+    assert store.owed.keys() == {1}
+    assert contents(store) == {"best": 2}
+    failing()
+    store.retain([0, 1, 2, 3], tiny_encoder)
+    assert contents(store) == {"best": 1, "models/trial-0002": 2}
+
+
 def test_what_else_a_storage_refuses_a_resume_can_do_without(
     store: ModelStore, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
