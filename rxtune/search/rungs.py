@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import math
 from binascii import crc32
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from statistics import median
 
 from optuna import Study
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.trial import FrozenTrial, TrialState
 
 from rxtune.config.select import Objective
 from rxtune.config.stopping import Asha, Hyperband, Median, Stopping
 from rxtune.results import Evaluation
-from rxtune.search.in_rungs import RUNG, Halving, InRung, InRungs
+from rxtune.search.in_rungs import RUNG, Halving, InRung, InRungs, each_once
 
 STUDY_NAME = "rxtune"
 """Name of the Optuna study in every journal: with a trial's number it decides the bracket."""
@@ -45,27 +45,31 @@ def build_pruner(stopping: Stopping, in_rungs: InRungs) -> BasePruner:
             n_startup_trials=rule.startup_trials, n_warmup_steps=rule.first_rung, interval_steps=1
         )
     if isinstance(rule, Hyperband):
-        return _Brackets(rule)
+        return _Brackets(rule, in_rungs)
     return Halving(rule, in_rungs)
 
 
 class _Brackets(BasePruner):
-    """Optuna's Hyperband, out of its samplers' sight.
+    """Hyperband: halving within each bracket, as Optuna's `HyperbandPruner` does it.
 
-    Optuna knows a `HyperbandPruner` by its type and lets samplers see one bracket's trials only,
-    but not before its first answer in a process: the proposals of a resumed search would differ.
+    Optuna knows that one by its type and lets samplers see one bracket's trials only, but not
+    before its first answer in a process: the proposals of a resumed search would differ. Nor can
+    it be shown each training once.
     """
 
-    def __init__(self, rule: Hyperband) -> None:
-        self._hyperband = HyperbandPruner(
-            min_resource=rule.first_rung,
-            max_resource=rule.evaluations,
-            reduction_factor=rule.reduction_factor,
-        )
+    def __init__(self, rule: Hyperband, in_rungs: InRungs) -> None:
+        self._rule = rule
+        self._halvings = [
+            Halving(rule, in_rungs, bracket, among=self._in_bracket(bracket))
+            for bracket in range(len(_bracket_shares(rule)))
+        ]
+
+    def _in_bracket(self, bracket: int) -> Callable[[int], bool]:
+        return lambda number: bracket_of(self._rule, number) == bracket
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether the trial must stop, by the rungs of its own bracket."""
-        return self._hyperband.prune(study, trial)
+        return self._halvings[bracket_of(self._rule, trial.number)].prune(study, trial)
 
 
 def bracket_of(rule: Asha, number: int) -> int:
@@ -111,7 +115,7 @@ def stop_reason(
         told = f"best dev score so far {best:.4g}, needed the median of {needed:.4g}"
     else:
         bracket = bracket_of(rule, trial.number)
-        rivals = [t for t in in_rungs if bracket_of(rule, t.number) == bracket]
+        rivals = each_once(t for t in in_rungs if bracket_of(rule, t.number) == bracket)
         needed = needed_value(rule.reduction_factor, _last_rung(trial), rivals)
         told = f"dev score {evaluation.value:.4g}, needed {needed:.4g}"
     return _sentence(stopping, trial.number, evaluation, told)

@@ -20,7 +20,7 @@ from rxtune.config.select import OBJECTIVES, Objective
 from rxtune.config.stopping import STOPPERS, Asha, Hyperband, Median, Stopping
 from rxtune.results import Evaluation
 from rxtune.search import ledger
-from rxtune.search.in_rungs import InRungs
+from rxtune.search.in_rungs import InRungs, each_once
 from rxtune.search.journal import JournalFile
 from rxtune.search.rungs import (
     STUDY_NAME,
@@ -74,6 +74,21 @@ class Search:
             self.study.ask()
         return self
 
+    def cut(self, number: int) -> None:
+        """Interrupt a trial."""
+        self.study.tell(number, state=TrialState.FAIL)
+
+    def retry(self, number: int, *, cut: bool = False) -> int:
+        """Go on with an interrupted trial under a new number, and return that."""
+        again = optuna.trial.create_trial(
+            state=TrialState.RUNNING, user_attrs={"retry_of": number}
+        )
+        self.study.add_trial(again)
+        new = len(self.study.get_trials(deepcopy=False)) - 1
+        if cut:
+            self.cut(new)
+        return new
+
     def trial(self, number: int) -> FrozenTrial:
         return self.study.get_trials(deepcopy=False)[number]
 
@@ -103,16 +118,32 @@ def rung_values(search: Search, number: int) -> dict[str, float]:
     return {k: v for k, v in attributes.items() if k.startswith("completed_rung_")}
 
 
+def standing_in(search: Search, rung: int) -> list[tuple[int, float]]:
+    """Return by number the trials in a rung and what each stands there with."""
+    key = f"completed_rung_{rung}"
+    there = each_once(search.in_rungs.all())
+    return sorted((t.number, t.system_attrs[key]) for t in there if key in t.system_attrs)
+
+
 # --- the trials in the rungs
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.randoms(use_true_random=False))
-def test_halving_answers_as_optuna_does_that_looks_at_all_trials(draw: random.Random) -> None:
-    ours, theirs = Search(RULES["asha"]).add(12), Search(RULES["asha"]).add(12)
-    theirs.study.pruner = optuna.pruners.SuccessiveHalvingPruner(
+OPTUNAS = {
+    "asha": optuna.pruners.SuccessiveHalvingPruner(
         min_resource=1, reduction_factor=2, min_early_stopping_rate=0
-    )
+    ),
+    "hyperband": HyperbandPruner(min_resource=1, max_resource=9, reduction_factor=3),
+}
+
+
+@pytest.mark.parametrize("name", OPTUNAS)
+@settings(max_examples=60, deadline=None)
+@given(draw=st.randoms(use_true_random=False))
+def test_without_retries_the_answers_are_those_of_optuna_that_looks_at_all_trials(
+    name: str, draw: random.Random
+) -> None:
+    ours, theirs = Search(RULES[name]).add(12), Search(RULES[name]).add(12)
+    theirs.study.pruner = OPTUNAS[name]
     steps = dict.fromkeys(range(12), 0)
     while steps:
         number = draw.choice(list(steps))
@@ -121,9 +152,101 @@ def test_halving_answers_as_optuna_does_that_looks_at_all_trials(draw: random.Ra
         stops = ours.report(number, steps[number], value)
         assert stops == theirs.report(number, steps[number], value)
         assert rung_values(ours, number) == rung_values(theirs, number)
-        if stops or steps[number] >= 8:
+        if stops or steps[number] >= RULES[name].evaluations:
             del steps[number]
-    assert {t.number for t in ours.in_rungs.all()} == set(range(12))
+    reached = {n for n in range(12) if rung_values(ours, n)}
+    assert {t.number for t in ours.in_rungs.all()} == reached
+    assert name == "hyperband" or reached == set(range(12))
+
+
+class Training:
+    """A training in a search that may cut it off, and the trial that has it now."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.values: list[float] = []
+        self.repeated = 0
+        """How many of its values the trial that has it now has reported."""
+        self.is_cut = False
+
+    def take_a_turn(self, search: Search, draw: random.Random) -> bool:
+        """Cut it off, take it up again or repeat one value; return whether a new one is due."""
+        if self.is_cut:
+            self.number, self.repeated, self.is_cut = search.retry(self.number), 0, False
+        elif draw.random() < 0.2:
+            search.cut(self.number)
+            self.is_cut = True
+        elif self.repeated < len(self.values):
+            self.repeated += 1
+            value = self.values[self.repeated - 1]
+            search.report(self.number, self.repeated, value, never_stops=True)
+        else:
+            return True
+        return False
+
+    def goes_on_with(self, value: float) -> int:
+        """Keep a value as reported and return its evaluation."""
+        self.values.append(value)
+        self.repeated += 1
+        return self.repeated
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32))
+def test_with_retries_the_answers_are_those_of_optuna_in_a_search_that_was_never_cut(
+    seed: int,
+) -> None:
+    draw = random.Random(seed)
+    ours, theirs = Search(RULES["asha"]).add(8), Search(RULES["asha"]).add(8)
+    theirs.study.pruner = OPTUNAS["asha"]
+    trainings = {number: Training(number) for number in range(8)}
+    while trainings:
+        number = draw.choice(list(trainings))
+        training = trainings[number]
+        if not training.take_a_turn(ours, draw):
+            continue
+        step = training.goes_on_with(value := draw.choice([0.1, 0.2, 0.3, 0.4]))
+        stops = ours.report(training.number, step, value)
+        assert stops == theirs.report(number, step, value)
+        if stops:
+            assert ours.reason(training.number) == theirs.reason(number)
+        if stops or step >= 8:
+            del trainings[number]
+
+
+def test_an_interrupted_trial_leaves_a_rung_when_its_retry_has_come_there() -> None:
+    search = Search(RULES["asha"]).add(1)
+    search.report(0, 1, 0.5)
+    search.report(0, 2, 0.6)
+    search.cut(0)
+    again = search.retry(search.retry(0, cut=True))  # the first one was cut before it reported
+    assert standing_in(search, 0) == [(0, 0.5)]
+    search.report(again, 1, 0.5)
+    assert standing_in(search, 0) == [(again, 0.5)]
+    assert standing_in(search, 1) == [(0, 0.6)]
+    search.report(again, 2, 0.6)
+    assert standing_in(search, 1) == [(again, 0.6)]
+
+
+def test_a_bracket_holds_a_training_once() -> None:
+    stopping = RULES["hyperband"]
+    rule = stopping.hyperband
+    assert rule is not None
+    first, second, lost, *others = [n for n in range(99) if bracket_of(rule, n) == 0]
+    search = Search(stopping).add(others[0])
+    search.report(first, 1, 0.1)
+    search.report(second, 1, 0.2)
+    assert not search.report(lost, 1, 0.9)
+    search.cut(lost)
+    assert search.retry(lost) == others[0]
+    search.report(others[0], 1, 0.9)
+    search.add(others[3] - others[0])
+    for number, value in zip(others[1:3], (0.3, 0.4), strict=True):
+        search.report(number, 1, value)
+    # The second best of six, of which two go on; with the first 0.9 as well it were the third.
+    assert not search.report(others[3], 1, 0.8)
+    values = [value for t in each_once(search.in_rungs.all()) for value in t.system_attrs.values()]
+    assert sorted(values) == [0.1, 0.2, 0.3, 0.4, 0.8, 0.9]
 
 
 # --- brackets

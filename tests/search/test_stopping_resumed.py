@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rxtune.config import Choice, LogUniform, Parameter, Space, Study
-from rxtune.results import Evaluation, TrialState, ZeroShot
+from rxtune.results import Evaluation, Failure, TrialState, ZeroShot
+from rxtune.search import in_rungs, rungs
 from rxtune.search.decisions import SearchStudy
 from rxtune.search.journal import JournalFile
 
@@ -132,3 +134,70 @@ def test_every_other_sampler_proposes_the_same_after_a_cut(
         assert len(search.records()) < trials
         run_alone(search)
         assert ends(search) == expected
+
+
+# --- trials that were cut off and are tried again
+
+
+def scored(number: int, value: float) -> Evaluation:
+    """Return an evaluation that is as good as its value on every objective."""
+    known = evaluation(number, 0, 3)
+    return replace(known, value=value, objectives=(value, value / 2, 2.0 - value))
+
+
+def report_new(search: SearchStudy, value: float) -> tuple[int, bool]:
+    """Begin a trial and report its first value; return its number and whether it stopped."""
+    trial = search.ask()
+    assert trial is not None
+    return trial.number, search.report(trial.number, scored(1, value))
+
+
+def retry(search: SearchStudy, lost: int) -> int:
+    again = search.ask()
+    assert again is not None
+    assert again.retry_of == lost
+    return again.number
+
+
+@pytest.mark.parametrize("cut", ["never", "and waits", "and begins again", "and is there again"])
+@pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
+def test_a_trial_that_was_cut_off_and_is_tried_again_counts_once_at_a_rung(
+    objective: list[str], cut: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal.log"
+    study = build_study(STOPPERS["asha"], objective)
+    with SearchStudy.create(path, study, sync=lambda _: None) as search:
+        assert report_new(search, 0.1) == (0, False)  # the baseline
+        assert report_new(search, 0.9) == (1, False)
+        assert report_new(search, 0.2) == (2, True)
+        last = search.ask()
+        assert last is not None
+        if cut != "never":
+            search.fail(1, "the search was ended", Failure.INTERRUPTED)
+    with SearchStudy.open(path, sync=lambda _: None) as search:
+        if cut in ("and begins again", "and is there again"):
+            again = retry(search, 1)
+        if cut == "and is there again":
+            assert not search.report(again, scored(1, 0.9))
+        # The second best of four: two of them go on.
+        assert not search.report(last.number, scored(1, 0.8)), search.record(last.number).reason
+
+
+def test_what_was_decided_while_a_training_counted_twice_stands(tmp_path: Path) -> None:
+    path, study = tmp_path / "journal.log", build_study(STOPPERS["asha"], ["mean"])
+    with SearchStudy.create(path, study, sync=lambda _: None) as search:
+        for value in (0.1, 0.9):
+            report_new(search, value)
+        search.fail(1, "the search was ended", Failure.INTERRUPTED)
+        assert not search.report(retry(search, 1), scored(1, 0.9))
+        with pytest.MonkeyPatch.context() as earlier:
+            earlier.setattr(in_rungs, "each_once", list)
+            earlier.setattr(rungs, "each_once", list)
+            report_new(search, 0.2)
+            number, is_stopped = report_new(search, 0.8)
+        assert is_stopped
+        before = ends(search)
+    with SearchStudy.open(path, sync=lambda _: None) as search:
+        assert search.report(number, scored(1, 0.8))
+        assert ends(search) == before
+        assert "dev score 0.8, needed 0.9" in before[number][2]
