@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from rxtune.search.run_folder import RunFolder
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from rxtune.config import TaskChoice, TaskFile
     from rxtune.config.smoothing import Smoothing
     from rxtune.data import Task
     from rxtune.data.model_facts import ModelFacts
@@ -43,7 +45,8 @@ def export(
 
     Args:
         name: the run; the search may still be running.
-        folder: where to; must be new or empty. If anything fails, nothing is left there.
+        folder: where to; must be new or empty, and not the working directory. If anything fails,
+            nothing is left there.
         root: folder of all runs.
         trial: whose model; None: the best one's.
         confirmed: take the one that `rxtune confirm` has found better than plain fine-tuning.
@@ -53,8 +56,10 @@ def export(
         experiment: MLflow experiment of the search.
 
     Raises:
-        StudyError: there is no such run or model, the folder is taken, or nothing is confirmed.
-        DataError: `onnx`, and the task's dev split cannot be read.
+        StudyError: there is no such run or model, the folder is taken, or nothing is confirmed;
+            or the running search takes the model away while it is copied.
+        DataError: `onnx`, and the task's dev split cannot be read; or the catalogue does not know
+            the task any more.
         ModelError: the model does not load, or cannot become an ONNX file.
         TrackingError: `register`, and MLflow refuses or cannot be reached.
     """
@@ -64,11 +69,15 @@ def export(
 
     require_new(folder)
     run = RunFolder.existing(root, name)
+    models = _models(run)
+    # Before the journal is read: that may take seconds, and one crowned since is not in it.
+    crowned = models.crowned
     findings = read_findings(run)
-    record = _chosen(findings, _models(run), trial, confirmed)
-    source = _models(run).kept_folder(record.number)
-    if source is None:
+    record = _chosen(findings, crowned, trial, confirmed)
+    if record.number != crowned and models.kept_folder(record.number) is None:
         raise StudyError(_not_kept(run, record.number))
+    texts = partial(_real_texts, findings.data.task) if onnx else None
+    findings = _with_task(findings)
     if onnx:
         from rxtune.train.onnx import require_onnx
 
@@ -77,11 +86,12 @@ def export(
     if register is not None:
         register_it = partial(_register, run, record, register, experiment)
     check, version = export_model(
-        source,
+        models.kept_folder,
+        record.number,
         folder,
         facts=partial(_facts, findings, record),
         max_length=_max_length(findings),
-        finish=partial(_finish, findings, record, folder.name, license, onnx, register_it),
+        finish=partial(_finish, findings, record, folder.name, license, texts, register_it),
     )
     return Exported(
         folder=folder,
@@ -152,11 +162,11 @@ def _models(run: RunFolder) -> ModelStore:
 
 
 def _chosen(
-    findings: Findings, models: ModelStore, trial: int | None, confirmed: bool
+    findings: Findings, crowned: int | None, trial: int | None, confirmed: bool
 ) -> TrialRecord:
     if confirmed and trial is not None:
         raise StudyError("--confirmed: chooses a trial, and so does --trial; leave one out")
-    number = _confirmed(findings) if confirmed else models.crowned if trial is None else trial
+    number = _confirmed(findings) if confirmed else crowned if trial is None else trial
     found = {record.number: record for record in findings.records}
     if number is None:
         raise StudyError(
@@ -200,20 +210,47 @@ def _not_kept(run: RunFolder, number: int) -> str:
     )
 
 
+def _with_task(findings: Findings) -> Findings:
+    """Return the findings with the task as the study describes it, where its data has moved.
+
+    Raises:
+        DataError: the catalogue does not know the task.
+    """
+    if findings.data.task is not None:
+        return findings
+    return replace(findings, data=replace(findings.data, task=_without_data(findings.study.task)))
+
+
+def _without_data(task: str | TaskFile | TaskChoice) -> Task:
+    """Return a task of which only what it says of itself is to be asked, not its data."""
+    from rxtune.config.task_file import Files, TaskChoice, TaskFile
+    from rxtune.data.catalogue import find_task
+
+    if isinstance(task, TaskFile):
+        return find_task(task.model_copy(update={"files": Files(train={}, dev={}, test={})}))
+    if isinstance(task, TaskChoice):
+        return find_task(task.model_copy(update={"folder": None, "source_folder": None}))
+    return find_task(task)
+
+
+def _task(findings: Findings) -> Task:
+    assert findings.data.task is not None, "it has been read, or is as the study describes it"
+    return findings.data.task
+
+
 def _max_length(findings: Findings) -> int:
-    task = findings.data.task
-    return findings.study.train.max_length or (task.max_length if task else 128)
+    return findings.study.train.max_length or _task(findings).max_length
 
 
 def _facts(findings: Findings, record: TrialRecord, classifier: Classifier) -> ModelFacts:
     from rxtune.data.model_facts import ModelFacts
     from rxtune.export import unit_of
 
-    task, units = findings.data.task, findings.study.units
+    task, units = _task(findings), findings.study.units
     return ModelFacts(
         trial=record.number,
-        task=task.name if task else str(findings.study.task),
-        is_pair=task.is_pair if task else None,
+        task=task.name,
+        is_pair=task.is_pair,
         max_length=_max_length(findings),
         units=units,
         unit=unit_of(findings.records, classifier.width) if units == "relative" else None,
@@ -225,7 +262,7 @@ def _finish(
     record: TrialRecord,
     name: str,
     license: str | None,
-    onnx: bool,
+    texts: Callable[[], pa.Table] | None,
     register: Callable[[Classifier], str] | None,
     classifier: Classifier,
     folder: Path,
@@ -234,7 +271,7 @@ def _finish(
     from rxtune.export import check_onnx
     from rxtune.report.card import CardFacts, model_card
 
-    check = check_onnx(classifier, folder, _real_texts(findings.data.task)) if onnx else None
+    check = check_onnx(classifier, folder, texts()) if texts else None
     facts = CardFacts(
         trial=record,
         name=name,

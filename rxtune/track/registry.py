@@ -64,11 +64,12 @@ def register_model(
             f"--register: MLflow at {uri} has no run of trial {record.number} of this search;"
             " resume the search, which writes it again, or leave the flag out"
         )
-    version = within(
-        _UPLOAD_SECONDS,
-        uri,
-        lambda: _registered(client, experiment_id, run_id, name, components, record),
-    )
+    with _quietly():  # in this thread: one that is given up would never let the streams go
+        version = within(
+            _UPLOAD_SECONDS,
+            uri,
+            lambda: _registered(client, experiment_id, run_id, name, components, record),
+        )
     return f"models:/{name}/{version}"
 
 
@@ -93,7 +94,7 @@ def _registered(
     """
     import mlflow.transformers
 
-    with _quietly(), tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch:
         packed = Path(scratch) / "model"
         mlflow.transformers.save_model(
             dict(components), str(packed), task=TASK, pip_requirements=_requirements()

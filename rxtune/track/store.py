@@ -7,6 +7,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Thread
@@ -100,28 +101,32 @@ def within(seconds: float, uri: str, call: Callable[[], Result]) -> Result:
     Raises:
         TrackingError: The call raised an error or did not return in time.
     """
-    outcome: list[Result] = []
-    errors: list[Exception] = []
+    try:
+        return beside(call).result(seconds)
+    except TrackingError:
+        raise
+    except Exception as error:  # the end of the time is a TimeoutError too
+        raise TrackingError(
+            f"MLflow at {uri}: {_one_line(error)}; start the server, correct --tracking-uri, or "
+            f"leave it out to use {DEFAULT_URI}"
+        ) from error
+
+
+def beside(call: Callable[[], Result]) -> Future[Result]:
+    """Start a call in a daemon thread, and return what its result can be asked of.
+
+    The interpreter waits at its end for every worker of a `ThreadPoolExecutor`, for this not.
+    """
+    future: Future[Result] = Future()
 
     def run() -> None:
         try:
-            outcome.append(call())
+            future.set_result(call())
         except Exception as error:
-            errors.append(error)
+            future.set_exception(error)
 
-    thread = Thread(target=run, name="rxtune-mlflow-start", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if outcome:
-        return outcome[0]
-    error = errors[0] if errors else None
-    if isinstance(error, TrackingError):
-        raise error
-    what = _one_line(error) if error else "no answer in time"
-    raise TrackingError(
-        f"MLflow at {uri}: {what}; start the server, correct --tracking-uri, or leave it out "
-        f"to use {DEFAULT_URI}"
-    ) from error
+    Thread(target=run, name="rxtune-mlflow-start", daemon=True).start()
+    return future
 
 
 def _open_sqlite(uri: str, experiment: str) -> Connection:

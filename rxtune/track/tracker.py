@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from mlflow.entities import Metric, Run
@@ -23,7 +22,15 @@ from rxtune.track.runs import (
     each_run,
     source_tags,
 )
-from rxtune.track.store import STORE_SECONDS, Connection, connect, is_server, resolve_uri, within
+from rxtune.track.store import (
+    STORE_SECONDS,
+    Connection,
+    beside,
+    connect,
+    is_server,
+    resolve_uri,
+    within,
+)
 from rxtune.track.views import Shown, view_tags
 from rxtune.track.work import EntityWork, FileWork, SearchWork, TrialWork, Work, merge
 from rxtune.track.writer import Writer
@@ -141,11 +148,11 @@ class Tracker:
 
         def write() -> None:
             run_id = self._parent.run_id
-            with ThreadPoolExecutor(1) as beside:  # a server may be slow to answer
-                file = beside.submit(self._client.log_text, run_id, study_yaml, "study.yaml")
-                self._client.log_batch(run_id, params=as_params(new), tags=as_tags(tags))
-                self._set_status(self._parent, "running")
-                file.result()
+            # Both at once: a server may be slow to answer.
+            file = beside(partial(self._client.log_text, run_id, study_yaml, "study.yaml"))
+            self._client.log_batch(run_id, params=as_params(new), tags=as_tags(tags))
+            self._set_status(self._parent, "running")
+            file.result()
 
         within(STORE_SECONDS, self.uri, write)
         known.update(new)

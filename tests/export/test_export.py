@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from rxtune.errors import ModelError, StudyError
 from rxtune.export import unit_of
 from rxtune.results import TrialRecord, TrialState
 from tests.report.page.simulated import Simulated, findings_of
+from tests.space import SPACE
 
 Searched = Callable[..., Simulated]
 PAIR = ("old kings bought ropes", "aged people purchased cords")
@@ -118,6 +121,25 @@ def test_an_empty_folder_is_filled(searched: Searched, tmp_path: Path) -> None:
     assert (export(searched(), tmp_path / "mine").folder / "config.json").exists()
 
 
+def test_the_working_directory_is_refused(
+    searched: Searched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = searched()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for same in (Path("."), Path("new/..")):
+        with pytest.raises(StudyError, match="must not be the working directory"):
+            export(search, same)
+    assert list(Path(".").iterdir()) == []
+
+
+def test_a_link_to_an_empty_folder_is_followed(searched: Searched, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "mine").symlink_to("disk")
+    assert (export(searched(), tmp_path / "mine").folder / "config.json").exists()
+    assert (tmp_path / "mine").is_symlink()
+
+
 def test_what_fails_on_the_way_leaves_no_folder(
     searched: Searched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +149,168 @@ def test_what_fails_on_the_way_leaves_no_folder(
     with pytest.raises(ModelError, match="must hold a classifier that transformers loads"):
         export(search, tmp_path / "mine")
     assert sorted(tmp_path.iterdir()) == before
+
+
+# --- while the search runs
+
+
+def crown(search: Simulated, number: int, *, keeps_old: bool = True) -> None:
+    """Do what the model store does when it makes a kept model the best."""
+    best = search.folder.best
+    old = json.loads((best / "rxtune.json").read_text())["trial"]
+    best.rename(best.with_name("models") / f"trial-{old:04d}")
+    (best.with_name("models") / f"trial-{number:04d}").rename(best)
+    if not keeps_old:
+        shutil.rmtree(best.with_name("models"))
+
+
+def before_weights(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Let something happen once, before an export copies the first file of weights."""
+    copy, acts = shutil.copy2, iter([act])
+
+    def copy_after(source: Path, target: Path) -> Any:
+        if source.suffix == ".safetensors":
+            for act_once in acts:
+                act_once()
+        return copy(source, target)
+
+    monkeypatch.setattr("rxtune.export.folder.shutil.copy2", copy_after)
+
+
+def other_weights(folder: Path) -> None:
+    """Give a kept model weights that are told from those of the others."""
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    changed = {name: value + 1 for name, value in weights.items()}
+    save_file(changed, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_a_model_that_is_moved_while_it_is_copied_is_copied_from_its_new_place(
+    searched: Searched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = searched(kept=(1, 0))
+    models = search.folder.best.with_name("models")
+    other_weights(models / "trial-0000")
+    before_weights(monkeypatch, lambda: crown(search, 0))
+    done = export(search, tmp_path / "mine")
+    assert done.trial == json.loads((done.folder / "rxtune.json").read_text())["trial"] == 1
+    assert torch.equal(logits(done.folder), logits(models / "trial-0001"))
+
+
+def test_a_model_that_is_in_no_place_for_an_instant_is_copied_again(
+    searched: Searched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = searched(kept=(1, 0))
+    models = search.folder.best.with_name("models")
+    before_weights(monkeypatch, lambda: search.folder.best.rename(models / "trial-0001"))
+    done = export(search, tmp_path / "mine")
+    assert torch.equal(logits(done.folder), logits(models / "trial-0001"))
+
+
+def test_a_model_that_is_discarded_while_it_is_copied_is_refused(
+    searched: Searched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = searched(kept=(1, 0))
+    before_weights(monkeypatch, lambda: crown(search, 0, keeps_old=False))
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(StudyError, match=r"model of trial 1 was moved or replaced .* once more"):
+        export(search, tmp_path / "mine")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_winner_that_is_crowned_while_the_journal_is_read_is_of_a_later_export(
+    searched: Searched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rxtune.api.findings import read_findings
+
+    search = searched(kept=(1, 0))
+    marker = search.folder.best / "rxtune.json"
+
+    def read_then_crown(*arguments: Any) -> Any:
+        findings = read_findings(*arguments)
+        crown(search, 0)
+        (search.folder.best / marker.name).write_text(json.dumps({"trial": 99}))
+        return findings
+
+    module = sys.modules["rxtune.api.export"]  # as an attribute the name is the verb
+    monkeypatch.setattr(module, "read_findings", read_then_crown)
+    assert export(search, tmp_path / "mine").trial == 1
+
+
+# --- when the data has moved
+
+OWN_TASK = """\
+task:
+  name: mine
+  labels: [entailment, neutral, contradiction]
+  source_language: eng
+  target_languages: [qaf]
+  files:
+    train: {eng: train.tsv}
+    dev: {eng: dev.tsv, qaf: dev-qaf.tsv}
+    test: {eng: test.tsv, qaf: test-qaf.tsv}
+  columns: {text_pair: text_pair}
+  model: acme/encoder
+  max_length: 48
+"""
+
+
+def own_task(tmp_path: Path) -> str:
+    """Return a study of an own task whose files are there."""
+    row = "text\ttext_pair\tlabel\nold kings\tkings\tneutral\n"
+    for name in ("train", "dev", "dev-qaf", "test", "test-qaf"):
+        (tmp_path / f"{name}.tsv").write_text(row)
+    return OWN_TASK + SPACE
+
+
+def told_length(folder: Path) -> tuple[Any, ...]:
+    """Return what tokenizer, facts and card say of the longest input, and what it consists of."""
+    facts = json.loads((folder / "rxtune.json").read_text())
+    tokenizer = json.loads((folder / "tokenizer_config.json").read_text())
+    (line,) = [line for line in card(folder).splitlines() if "Input beyond" in line]
+    length = int(line.split("Input beyond ")[1].split()[0])
+    is_pair = "the columns `text` and `text_pair`" in line
+    assert facts["is_pair"] is is_pair
+    return tokenizer["model_max_length"], facts["max_length"], length, is_pair
+
+
+@pytest.mark.parametrize(("train", "length"), [("", 48), ("train: {max_length: 40}\n", 40)])
+def test_an_own_task_whose_data_is_gone_is_told_as_the_study_has_it(
+    searched: Searched, tmp_path: Path, train: str, length: int
+) -> None:
+    search = searched(space=own_task(tmp_path) + train)
+    (tmp_path / "train.tsv").unlink()
+    done = export(search, tmp_path / "mine")
+    assert told_length(done.folder) == (length, length, length, True)
+    assert json.loads((done.folder / "rxtune.json").read_text())["task"] == "mine"
+    assert ModelCard.load(done.folder / "README.md").data.base_model == "acme/encoder"
+
+
+def test_a_task_of_the_catalogue_whose_folder_is_gone_is_told_as_the_catalogue_has_it(
+    searched: Searched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from rxtune.data import catalogue
+
+    news = replace(catalogue.MASAKHA_NEWS, max_length=56)  # the tiny encoder has 64 positions
+    monkeypatch.setitem(catalogue.HUB_TASKS, news.name, news)  # type: ignore[misc]
+    (tmp_path / "copy").mkdir()
+    search = searched(space=f"task: {{catalogue: masakhanews, folder: copy}}\n{SPACE}")
+    (tmp_path / "copy").rmdir()
+    done = export(search, tmp_path / "mine")
+    assert told_length(done.folder) == (56, 56, 56, False)
+
+
+def test_without_its_data_an_onnx_file_is_refused(
+    searched: Searched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rxtune.train.onnx.find_spec", lambda name: name)
+    search = searched(space=own_task(tmp_path))
+    (tmp_path / "train.tsv").unlink()
+    with pytest.raises(StudyError, match="the task is not to be found"):
+        export(search, tmp_path / "mine", onnx=True)
 
 
 def test_without_a_finished_trial_there_is_no_model(searched: Searched, tmp_path: Path) -> None:
@@ -199,8 +383,6 @@ def test_the_license_is_the_users_to_name(searched: Searched, tmp_path: Path) ->
 def test_an_encoder_of_ones_own_leaves_the_license_open_and_its_folder_unsaid(
     searched: Searched, tmp_path: Path, tiny_encoder: Path
 ) -> None:
-    from tests.export.conftest import SPACE
-
     done = export(searched(space=f"model: {tiny_encoder}\n{SPACE}"), tmp_path / "mine")
     data = ModelCard.load(done.folder / "README.md").data
     assert (data.license, data.license_name) == ("other", "encoder-and-data")

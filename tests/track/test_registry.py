@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,3 +97,36 @@ def test_a_search_that_mlflow_does_not_have_is_refused(
     tracker.search_id = "gone"
     with pytest.raises(TrackingError, match="has no run of trial 3 of this search"):
         register(tracker, database, classifier, record)
+
+
+def test_an_upload_that_is_given_up_leaves_the_terminal_as_it_was(
+    database: Path,
+    classifier: Path,
+    record: Any,
+    open_tracker: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import mlflow.transformers
+
+    tracker = open_tracker()
+    tracker.close()  # its own run stands in for the trial's
+    may_end = threading.Event()
+    uploads: list[threading.Thread] = []
+
+    def never_saved(*arguments: Any, **named: Any) -> None:
+        uploads.append(threading.current_thread())
+        may_end.wait()
+        raise RuntimeError("given up")
+
+    monkeypatch.setattr(mlflow.transformers, "save_model", never_saved)
+    monkeypatch.setattr("rxtune.track.registry._UPLOAD_SECONDS", 0.05)
+    before = (sys.stdout, sys.stderr, logging.root.manager.disable)
+    try:
+        with pytest.raises(TrackingError, match="no answer in time"):
+            register(tracker, database, classifier, record)
+        assert (sys.stdout, sys.stderr, logging.root.manager.disable) == before
+    finally:
+        may_end.set()
+        for upload in uploads:
+            upload.join()
+    assert (sys.stdout, sys.stderr, logging.root.manager.disable) == before

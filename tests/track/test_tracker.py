@@ -1,6 +1,8 @@
 """One search in a real MLflow database: what is in it afterwards, and never twice."""
 
+import threading
 from collections import Counter
+from concurrent.futures import thread as pools
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from rxtune.config.configuration import Configuration
+from rxtune.errors import TrackingError
 from rxtune.results import Failure
 from rxtune.track import Tracker
 
@@ -204,6 +207,34 @@ def test_the_parent_holds_study_versions_and_winner(open_tracker, client, tmp_pa
         "study.yaml",
         "summary.md",
     }
+
+
+def test_a_start_leaves_no_thread_that_the_interpreter_waits_for(open_tracker, monkeypatch):
+    found = []
+    log_text = MlflowClient.log_text
+
+    def note_thread(*arguments):
+        found.append(threading.current_thread())
+        return log_text(*arguments)
+
+    monkeypatch.setattr(MlflowClient, "log_text", note_thread)
+    tracker = open_tracker()
+    tracker.start({}, {}, "space: {}\n", "")
+    tracker.close()
+    (beside,) = found
+    assert beside.daemon
+    assert beside not in pools._threads_queues  # joined at exit, daemon or not
+
+
+def test_a_study_that_cannot_be_written_is_refused_at_the_start(open_tracker, monkeypatch):
+    def refuse(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(MlflowClient, "log_text", refuse)
+    tracker = open_tracker()
+    with pytest.raises(TrackingError, match="Permission denied; start the server"):
+        tracker.start({}, {}, "space: {}\n", "")
+    tracker.close()
 
 
 def test_ending_a_search_twice_adds_a_point_only_where_the_winner_changed(open_tracker, client):
