@@ -33,8 +33,7 @@ from tests.cluster.real.launched import Cluster
 RESULTS = Path(__file__).parent / "results" / "cluster_scenarios.md"
 NOTE = """\
 One run each, beside other work on the machine, so the times are too long; a cluster of three hosts
-made of network namespaces. `worker-killed` and `network-cut` ran before two faults were mended
-that they had shown (a lost node counted as a lost worker; a moved trial was queued twice)."""
+made of network namespaces."""
 LAUNCHED = ("network-cut", "head-killed")
 """Scenarios in which the launcher or its autoscaler has a part; Ray starts faster without."""
 SHORT_CUT_SECONDS = 8.0
