@@ -1,14 +1,15 @@
-"""The trials that stand in the rungs, kept up to date for the rule that compares them."""
+"""ASHA's rungs, kept sorted from report to report, and the rule that looks at them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from types import SimpleNamespace
-from typing import Any, cast
+import math
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 
 from optuna import Study
-from optuna.pruners import BasePruner, SuccessiveHalvingPruner
+from optuna.pruners import BasePruner
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from rxtune.config.stopping import Asha
@@ -18,78 +19,68 @@ RUNG = "completed_rung_"
 """Begins the names of the system attributes in which Optuna keeps what a trial has in a rung."""
 
 
-@dataclass(frozen=True, slots=True)
-class InRung:
-    """What is known of a trial that has reached a rung."""
-
-    number: int
-    system_attrs: Mapping[str, Any]
-    """By `completed_rung_k` the value with which it stands in rung k."""
-    earlier: tuple[int, ...] = ()
-    """The interrupted trials whose training this one goes on with, the latest first."""
-
-
-def each_once(trials: Iterable[InRung]) -> list[InRung]:
-    """Return trials that have reached a rung so that no rung holds a training twice.
+class InRungs:
+    """The values that stand in each rung, every training once.
 
     A trial that goes on with an interrupted one reports again what that one had reported. It takes
     its place in a rung as soon as it has come there itself.
 
-    Args:
-        trials: Those that are compared with each other.
-    """
-    trials = list(trials)
-    taken: dict[int, set[str]] = {}
-    for trial in trials:
-        for lost in trial.earlier:
-            taken.setdefault(lost, set()).update(trial.system_attrs)
-    return [_without(trial, taken.get(trial.number, set())) for trial in trials]
-
-
-def _without(trial: InRung, rungs: set[str]) -> InRung:
-    if not rungs:
-        return trial
-    left = {name: value for name, value in trial.system_attrs.items() if name not in rungs}
-    return replace(trial, system_attrs=left)
-
-
-class InRungs:
-    """Finds the trials that have reached a rung.
+    It is a function of the trials alone, and only made faster by being kept: a look costs as much
+    as has changed since the last one, and not as there are trials.
 
     Args:
-        trials: Returns all trials by number, at every call; ended ones stay as they are.
+        trials: Returns all trials of the study by number.
+        bracket_of: Returns a trial's bracket by its number; each bracket has rungs of its own.
     """
 
-    def __init__(self, trials: Callable[[], Sequence[FrozenTrial]]) -> None:
+    def __init__(
+        self,
+        trials: Callable[[], Sequence[FrozenTrial]],
+        bracket_of: Callable[[int], int] = lambda _: 0,
+    ) -> None:
         self._trials = trials
+        self._bracket_of = bracket_of
         self._changes: Changes[FrozenTrial] = Changes(lambda trial: trial.state.is_finished())
-        self._ended: list[InRung] = []
-        self._open: dict[int, InRung] = {}
         self._retry_of: dict[int, int] = {}
+        self._seen: set[tuple[int, str]] = set()
+        self._standing: dict[tuple[int, str], float] = {}  # by number and rung
+        self._values: dict[tuple[int, str], list[float]] = defaultdict(list)  # by bracket and rung
 
-    def all(self) -> list[InRung]:
-        """Return those that have ended, then those that run; see `each_once` about retries."""
+    def values(self, rung: str, bracket: int = 0) -> list[float]:
+        """Return what stands in a rung, the lowest first; not to be changed."""
+        self._look()
+        return self._values[bracket, rung]
+
+    def rivals(self, number: int, rung: str) -> list[float]:
+        """Return what a trial that comes to a rung is compared with, the lowest first.
+
+        What it goes on with is not among them: that would be itself.
+        """
+        bracket = self._bracket_of(number)
+        found = self.values(rung, bracket).copy()
+        for lost in self._earlier(number):
+            if self._bracket_of(lost) == bracket and (lost, rung) in self._standing:
+                del found[bisect_left(found, self._standing[lost, rung])]
+        return found
+
+    def _look(self) -> None:
         for trial in self._changes.since(self._trials()):
-            self._open.pop(trial.number, None)
             if (lost := trial.user_attrs.get("retry_of")) is not None:
                 self._retry_of[trial.number] = lost
-            attributes = trial.system_attrs
-            if any(name.startswith(RUNG) for name in attributes):
-                known = InRung(trial.number, attributes, tuple(self._earlier(trial.number)))
-                self._put(known, trial.state.is_finished())
-        return [*self._ended, *self._open.values()]
+            for name, value in trial.system_attrs.items():
+                if name.startswith(RUNG) and (trial.number, name) not in self._seen:
+                    self._seen.add((trial.number, name))
+                    self._enter(trial.number, name, value)
 
-    def rivals_of(self, number: int, among: Callable[[int], bool]) -> list[InRung]:
-        """Return what a trial is compared with at its next rung, each training once.
-
-        Args:
-            number: The trial. What it stands in already is among them, what it goes on with is
-                not: in the next rung that would be itself.
-            among: Says by number which trials it may be compared with.
-        """
-        known = self.all()
-        own = set(self._earlier(number))
-        return [t for t in each_once(t for t in known if among(t.number)) if t.number not in own]
+    def _enter(self, number: int, rung: str, value: float) -> None:
+        """Let a trial stand in a rung, in the place of what it goes on with."""
+        bracket = self._bracket_of(number)
+        values = self._values[bracket, rung]
+        for lost in self._earlier(number):
+            if self._bracket_of(lost) == bracket and (lost, rung) in self._standing:
+                del values[bisect_left(values, self._standing.pop((lost, rung)))]
+        self._standing[number, rung] = value
+        insort(values, value)
 
     def _earlier(self, number: int) -> Iterator[int]:
         """Yield the interrupted trials that a trial goes on with."""
@@ -98,45 +89,81 @@ class InRungs:
             yield lost
             lost = self._retry_of.get(lost)
 
-    def _put(self, trial: InRung, has_ended: bool) -> None:
-        if has_ended:
-            self._ended.append(trial)
-        else:
-            self._open[trial.number] = trial
-
 
 class Halving(BasePruner):
-    """Optuna's successive halving, shown the trials in the rungs alone, each training once.
+    """Successive halving as Optuna's `SuccessiveHalvingPruner` does it, each training once.
 
-    It looks for them among all trials, at every rung that a trial reaches.
+    Optuna's own looks through all trials at every rung that a trial reaches: at 10,000 trials that
+    was most of what a report cost. A test holds the answers equal.
 
     Args:
         rule: The study's.
         in_rungs: Of the study that it is asked about.
         bracket: The number of its first rung, from 0.
-        among: Says by number which trials are in its bracket.
+
+    Source: Li et al. 2018, arXiv 1810.05934, algorithm 2, where nothing waits: what is not among
+        the best 1/η of a rung when it comes there is stopped.
     """
 
-    def __init__(
-        self,
-        rule: Asha,
-        in_rungs: InRungs,
-        bracket: int = 0,
-        among: Callable[[int], bool] = lambda _: True,
-    ) -> None:
+    def __init__(self, rule: Asha, in_rungs: InRungs, bracket: int = 0) -> None:
+        self._rule = rule
         self._in_rungs = in_rungs
-        self._among = among
-        self._halving = SuccessiveHalvingPruner(
-            min_resource=rule.first_rung,
-            reduction_factor=rule.reduction_factor,
-            min_early_stopping_rate=bracket,
-        )
+        self._bracket = bracket
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Return whether the trial must stop."""
-        seen = SimpleNamespace(
-            get_trials=lambda deepcopy: self._in_rungs.rivals_of(trial.number, self._among),
-            direction=study.direction,
-            _storage=study._storage,
-        )
-        return self._halving.prune(cast(Study, seen), trial)
+        """Return whether the trial must stop, and let it stand in the rungs that it comes to."""
+        step = trial.last_step
+        if step is None:
+            return False
+        value = trial.intermediate_values[step]
+        number = sum(name.startswith(RUNG) for name in trial.system_attrs)
+        while step >= self._evaluation_of(number):
+            if math.isnan(value):
+                return True
+            rung = f"{RUNG}{number}"
+            rivals = self._in_rungs.rivals(trial.number, rung)
+            study._storage.set_trial_system_attr(trial._trial_id, rung, value)
+            if not goes_on(value, rivals, self._rule.reduction_factor, study.direction):
+                return True
+            number += 1
+        return False
+
+    def _evaluation_of(self, rung: int) -> int:
+        """Return the evaluation at which a trial of this bracket comes to a rung."""
+        return int(self._rule.first_rung * self._rule.reduction_factor ** (self._bracket + rung))
+
+
+def goes_on(
+    value: float,
+    rivals: Sequence[float],
+    reduction_factor: int,
+    direction: StudyDirection = StudyDirection.MAXIMIZE,
+) -> bool:
+    """Return whether a value is among the best 1/η of a rung, itself counted.
+
+    With fewer than η in the rung the best one goes on; who is as good as the last to go on does.
+
+    Args:
+        value: With which a trial comes to the rung.
+        rivals: What stands there, the lowest first.
+        reduction_factor: η.
+        direction: Whether values are to be high.
+    """
+    is_high = direction == StudyDirection.MAXIMIZE
+    better = len(rivals) - bisect_right(rivals, value) if is_high else bisect_left(rivals, value)
+    return better < _places(len(rivals) + 1, reduction_factor)
+
+
+def needed_value(reduction_factor: int, values: Sequence[float]) -> float:
+    """Return the least value with which a stopped trial would have gone on.
+
+    Args:
+        reduction_factor: η.
+        values: What stands in the rung, the trial itself too, the lowest first.
+    """
+    return values[-_places(len(values), reduction_factor)]
+
+
+def _places(trials: int, reduction_factor: int) -> int:
+    """Return how many of the trials in a rung go on."""
+    return max(trials // reduction_factor, 1)

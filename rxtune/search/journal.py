@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,7 +18,8 @@ from rxtune.errors import RxtuneError, StudyError
 from rxtune.search.lock import hold, pid_file
 
 Log = dict[str, Any]
-_SEAL = re.compile(rb'(.*),"crc":"([0-9a-f]{8})"}', re.DOTALL)
+_SEAL_HEAD = len(b',"crc":"')
+_SEAL_LENGTH = _SEAL_HEAD + len(b'12345678"}')
 
 
 class JournalFile(BaseJournalBackend):
@@ -249,17 +249,24 @@ def _advice(path: Path, committed: int, groups: int) -> str:
 def _sealed(line: bytes) -> bytes:
     """Return a line with its checksum, in which a single wrong character shows."""
     content = line[: -len(b"}\n")]
-    return content + b',"crc":"%08x"}\n' % zlib.crc32(content)
+    return content + _seal(content) + b"\n"
+
+
+def _seal(content: bytes) -> bytes:
+    """Return how a line ends whose beginning is this."""
+    return b',"crc":"%08x"}' % zlib.crc32(content)
 
 
 def _broken_seal(line: bytes, *, must: bool) -> str | None:
     """Return that a line is not what was written, or None; the first version had no checksums."""
-    found = _SEAL.fullmatch(line)
-    if found is None:
-        return "its checksum is missing" if must else None
-    if int(found[2], 16) == zlib.crc32(found[1]):
+    content, seal = line[:-_SEAL_LENGTH], line[-_SEAL_LENGTH:]
+    right = _seal(content)
+    if seal == right:
         return None
-    return f"its checksum is {found[2].decode()} and must be {zlib.crc32(found[1]):08x}"
+    if not (seal.startswith(right[:_SEAL_HEAD]) and seal.endswith(b'"}')):
+        return "its checksum is missing" if must else None
+    found, wanted = (one[_SEAL_HEAD:-2].decode(errors="replace") for one in (seal, right))
+    return f"its checksum is {found} and must be {wanted}"
 
 
 def _parse(line: bytes) -> Log:

@@ -17,7 +17,7 @@ from rxtune.config.reader import read_space
 from rxtune.errors import StudyError
 from rxtune.search.in_rungs import InRungs
 from rxtune.search.journal import JournalFile
-from rxtune.search.rungs import STUDY_NAME, build_pruner
+from rxtune.search.rungs import STUDY_NAME, build_pruner, watch_rungs
 
 FORMAT = 2
 """Version of what rxtune writes into a journal."""
@@ -120,7 +120,7 @@ class Ledger:
                 "wrote it, or start a new search"
             )
         self.study = _grown(_study_from_json(attributes["study"]), attributes["growing"])
-        self.in_rungs = InRungs(self.trials)
+        self.in_rungs = watch_rungs(self.study.stopping, self.trials)
         self.optuna = optuna.load_study(
             storage=self._storage,
             study_name=STUDY_NAME,

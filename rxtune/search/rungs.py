@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from binascii import crc32
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from statistics import median
 
@@ -19,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rxtune.config.select import Objective
 from rxtune.config.stopping import Asha, Hyperband, Median, Stopping
 from rxtune.results import Evaluation
-from rxtune.search.in_rungs import RUNG, Halving, InRung, InRungs, each_once
+from rxtune.search.in_rungs import RUNG, Halving, InRungs, needed_value
 
 STUDY_NAME = "rxtune"
 """Name of the Optuna study in every journal: with a trial's number it decides the bracket."""
@@ -60,16 +61,25 @@ class _Brackets(BasePruner):
     def __init__(self, rule: Hyperband, in_rungs: InRungs) -> None:
         self._rule = rule
         self._halvings = [
-            Halving(rule, in_rungs, bracket, among=self._in_bracket(bracket))
-            for bracket in range(len(_bracket_shares(rule)))
+            Halving(rule, in_rungs, bracket) for bracket in range(len(_bracket_shares(rule)))
         ]
-
-    def _in_bracket(self, bracket: int) -> Callable[[int], bool]:
-        return lambda number: bracket_of(self._rule, number) == bracket
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether the trial must stop, by the rungs of its own bracket."""
         return self._halvings[bracket_of(self._rule, trial.number)].prune(study, trial)
+
+
+def watch_rungs(stopping: Stopping, trials: Callable[[], Sequence[FrozenTrial]]) -> InRungs:
+    """Return what stands in the rungs of a study.
+
+    Args:
+        stopping: The study's.
+        trials: Returns all of its trials by number.
+    """
+    rule = stopping.rule
+    if isinstance(rule, Hyperband):
+        return InRungs(trials, partial(bracket_of, rule))
+    return InRungs(trials)
 
 
 def bracket_of(rule: Asha, number: int) -> int:
@@ -96,7 +106,7 @@ def stop_reason(
     evaluation: Evaluation,
     trial: FrozenTrial,
     trials: Iterable[FrozenTrial],
-    in_rungs: Iterable[InRung],
+    in_rungs: InRungs,
 ) -> str:
     """Return in one line when a trial was stopped, with which value, and which one was needed.
 
@@ -105,7 +115,7 @@ def stop_reason(
         evaluation: After which it was stopped.
         trial: As it stands after the rule was asked.
         trials: All of them, this one included.
-        in_rungs: Those that have reached a rung, this one included.
+        in_rungs: What stands in the rungs, this one included.
     """
     rule = stopping.rule
     assert rule is not None, "without a rule nothing is stopped"
@@ -114,21 +124,10 @@ def stop_reason(
         needed = _median_at(evaluation.number, trials)
         told = f"best dev score so far {best:.4g}, needed the median of {needed:.4g}"
     else:
-        bracket = bracket_of(rule, trial.number)
-        rivals = each_once(t for t in in_rungs if bracket_of(rule, t.number) == bracket)
-        needed = needed_value(rule.reduction_factor, _last_rung(trial), rivals)
+        standing = in_rungs.values(_last_rung(trial), bracket_of(rule, trial.number))
+        needed = needed_value(rule.reduction_factor, standing)
         told = f"dev score {evaluation.value:.4g}, needed {needed:.4g}"
     return _sentence(stopping, trial.number, evaluation, told)
-
-
-def needed_value(reduction_factor: int, rung: str, trials: Iterable[InRung]) -> float:
-    """Return the least value with which a stopped trial would have gone on.
-
-    The best 1/η of a rung go on, the trial itself counted; with fewer than η in it, the best one.
-    """
-    values = [t.system_attrs[rung] for t in trials if rung in t.system_attrs]
-    promoted = max(len(values) // reduction_factor, 1)
-    return float(sorted(values, reverse=True)[promoted - 1])
 
 
 def pareto_stop_reason(

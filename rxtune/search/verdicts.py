@@ -49,8 +49,8 @@ def _asked_of_the_rungs(
     running.report(evaluation.value, step=evaluation.number)
     if not running.should_prune():
         return None
-    stopped, in_rungs = ledger.trial(number), ledger.in_rungs.all()
-    return stop_reason(stopping, evaluation, stopped, ledger.trials(), in_rungs)
+    stopped = ledger.trial(number)
+    return stop_reason(stopping, evaluation, stopped, ledger.trials(), ledger.in_rungs)
 
 
 def _has_passed(ledger: Ledger, trial: FrozenTrial, evaluation: int) -> bool:

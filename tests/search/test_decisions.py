@@ -35,8 +35,8 @@ from rxtune.errors import RxtuneError, StudyError
 from rxtune.report import summarise
 from rxtune.results import Evaluation, Failure, TrialRecord, TrialState, ZeroShot
 from rxtune.search.decisions import SearchStudy
+from rxtune.search.in_rungs import goes_on, needed_value
 from rxtune.search.ledger import Ledger, _study_from_json, _study_to_json
-from rxtune.search.rungs import needed_value
 
 RATE = Parameter("learning_rate", LogUniform(0.3, 3.0))
 SIGMA = Parameter("sigma", LogUniform(0.1, 3.0))
@@ -254,18 +254,11 @@ def test_without_asha_nothing_is_stopped(path: Path) -> None:
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=10), st.integers(2, 4))
 def test_the_needed_value_is_exactly_where_going_on_begins(values: list[float], eta: int) -> None:
-    class Stub:
-        def __init__(self, value: float) -> None:
-            self.system_attrs = {"completed_rung_0": value}
-
-    def goes_on(value: float) -> bool:
-        competing = sorted([*values[1:], value], reverse=True)
-        return value >= competing[max(len(competing) // eta, 1) - 1]
-
-    needed = needed_value(eta, "completed_rung_0", [Stub(value) for value in values])  # type: ignore[misc]
-    if not goes_on(values[0]):
-        assert goes_on(needed)
-        assert not goes_on(math.nextafter(needed, -1))
+    rivals = sorted(values[1:])
+    needed = needed_value(eta, sorted(values))
+    if not goes_on(values[0], rivals, eta):
+        assert goes_on(needed, rivals, eta)
+        assert not goes_on(math.nextafter(needed, -1), rivals, eta)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -11,8 +11,8 @@ import pytest
 
 from rxtune.config import Choice, LogUniform, Parameter, Space, Study
 from rxtune.results import Evaluation, Failure, TrialState, ZeroShot
-from rxtune.search import in_rungs, rungs
 from rxtune.search.decisions import SearchStudy
+from rxtune.search.in_rungs import InRungs
 from rxtune.search.journal import JournalFile
 
 WORKERS, TRIALS, CUTS = 3, 14, 6
@@ -185,18 +185,17 @@ def test_a_trial_that_was_cut_off_and_is_tried_again_counts_once_at_a_rung(
 
 def test_what_was_decided_while_a_training_counted_twice_stands(tmp_path: Path) -> None:
     path, study = tmp_path / "journal.log", build_study(STOPPERS["asha"], ["mean"])
-    with SearchStudy.create(path, study, sync=lambda _: None) as search:
-        for value in (0.1, 0.9):
-            report_new(search, value)
-        search.fail(1, "the search was ended", Failure.INTERRUPTED)
-        assert not search.report(retry(search, 1), scored(1, 0.9))
-        with pytest.MonkeyPatch.context() as earlier:
-            earlier.setattr(in_rungs, "each_once", list)
-            earlier.setattr(rungs, "each_once", list)
+    with pytest.MonkeyPatch.context() as earlier:
+        earlier.setattr(InRungs, "_earlier", lambda *_: ())
+        with SearchStudy.create(path, study, sync=lambda _: None) as search:
+            for value in (0.1, 0.9):
+                report_new(search, value)
+            search.fail(1, "the search was ended", Failure.INTERRUPTED)
+            assert not search.report(retry(search, 1), scored(1, 0.9))
             report_new(search, 0.2)
             number, is_stopped = report_new(search, 0.8)
-        assert is_stopped
-        before = ends(search)
+            assert is_stopped
+            before = ends(search)
     with SearchStudy.open(path, sync=lambda _: None) as search:
         assert search.report(number, scored(1, 0.8))
         assert ends(search) == before
