@@ -208,7 +208,9 @@ class ModelStore:
         for number in ranking:
             if len(wanted) >= self.keep:
                 break
-            if number not in self._left_out | self.kept:
+            if number in self._left_out:
+                continue
+            if number not in self.kept:
                 self._get(number, tokenizer_folder)
             if number not in self._left_out:
                 wanted.append(number)
