@@ -30,7 +30,7 @@ test: $(INSTALLED_TEST)  ## run the tests, a small search and the linters
 	@$(MAKE) --no-print-directory smoke
 	@$(MAKE) --no-print-directory lint
 
-test-thorough: $(INSTALLED_TEST)  ## run the longest tests: full disks, failing stores and servers, hosts that come and go
+test-thorough: $(INSTALLED_TEST)  ## run the longest tests: full disks, failing stores and servers, hosts, peers, the tutorial
 	@"$(BIN)/python" -m pytest -m thorough
 
 test-cluster: $(INSTALLED_TEST)  ## run `ray up` on hosts made of namespaces, and a Slurm job; needs Linux and root

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 
 from rxtune import storage
 from rxtune.data import load_tokenizer
@@ -17,9 +17,6 @@ from rxtune.data.model_facts import FILE_NAME, ModelFacts
 from rxtune.errors import ModelError, StudyError
 from rxtune.export.onnx_check import OnnxCheck
 from rxtune.train.classify import Classifier, load_classifier
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 Extra = TypeVar("Extra")
 _MODEL = ("config.json", "*.safetensors", "model.safetensors.index.json")
@@ -103,9 +100,7 @@ def export_model(
     return extra
 
 
-def _copy_kept(
-    kept_folder: Callable[[int], Path | None], trial: int, fresh: Path
-) -> PreTrainedTokenizerBase:
+def _copy_kept(kept_folder: Callable[[int], Path | None], trial: int, fresh: Path) -> Any:
     """Copy a trial's model, all of it from one place, and return its tokenizer."""
 
     def is_still_in(source: Path) -> bool:
@@ -138,7 +133,7 @@ def _trial_in(folder: Path) -> int | None:
         return None
 
 
-def _copy(source: Path, fresh: Path) -> PreTrainedTokenizerBase:
+def _copy(source: Path, fresh: Path) -> Any:
     for pattern in _MODEL:
         for path in source.glob(pattern):
             shutil.copy2(path, fresh / path.name)

@@ -33,6 +33,7 @@ def compare(out: Path, *flags: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow_end_to_end
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "contender",
     [

@@ -132,6 +132,7 @@ def test_every_choice_is_tested_once_per_seed_in_every_language(
         assert tuple(run.zero_shot.accuracy) == TASKS["babel"].languages
 
 
+@pytest.mark.thorough
 def test_a_confirmation_torn_in_its_last_line_ends_as_the_whole_one(
     workplace: Any, ended: Any, file: Path
 ) -> None:

@@ -11,8 +11,6 @@ from rxtune.search.decisions import SearchStudy
 
 pytestmark = pytest.mark.slow_end_to_end
 
-KILLED = ("driver_killed", "worker_killed", "both_killed")
-
 
 def outcome(record: TrialRecord) -> Any:
     """Return all of a trial but its times."""
@@ -82,7 +80,14 @@ def both_killed(workplace: Any, said: dict[str, Any]) -> list[TrialRecord]:
     return resume(workplace, "both_killed", said)
 
 
-@pytest.fixture(params=KILLED)
+# `test_failures` kills a worker every time.
+@pytest.fixture(
+    params=[
+        "driver_killed",
+        "both_killed",
+        pytest.param("worker_killed", marks=pytest.mark.thorough),
+    ]
+)
 def killed(request: pytest.FixtureRequest, reference: Any) -> tuple[str, list[TrialRecord]]:
     """Name of a search that was killed and has ended, and its records at the kill."""
     return request.param, request.getfixturevalue(request.param)
