@@ -32,8 +32,8 @@ from tests.cluster.real.launched import Cluster
 
 RESULTS = Path(__file__).parent / "results" / "cluster_scenarios.md"
 NOTE = """\
-One run each, beside other work on the machine, so the times are too long; a cluster of three hosts
-made of network namespaces."""
+One run each, all but host-added beside other work on the machine, so their times are too long; a
+cluster of three hosts made of network namespaces."""
 LAUNCHED = ("network-cut", "head-killed")
 """Scenarios in which the launcher or its autoscaler has a part; Ray starts faster without."""
 SHORT_CUT_SECONDS = 8.0
