@@ -69,24 +69,14 @@ def export(
 
     require_new(folder)
     run = RunFolder.existing(root, name)
-    models = _models(run)
-    # Before the journal is read: that may take seconds, and one crowned since is not in it.
-    crowned = models.crowned
-    findings = read_findings(run)
-    record = _chosen(findings, crowned, trial, confirmed)
-    if record.number != crowned and models.kept_folder(record.number) is None:
-        raise StudyError(_not_kept(run, record.number))
-    texts = partial(_real_texts, findings.data.task) if onnx else None
-    findings = _with_task(findings)
-    if onnx:
-        from rxtune.train.onnx import require_onnx
-
-        require_onnx()
-    register_it = None
-    if register is not None:
-        register_it = partial(_register, run, record, register, experiment)
+    read, record = _choose(run, trial, confirmed)
+    texts = _texts_to_compare(read) if onnx else None
+    findings = _with_task(read)
+    register_it = (
+        None if register is None else partial(_register, run, record, register, experiment)
+    )
     check, version = export_model(
-        models.kept_folder,
+        _models(run).kept_folder,
         record.number,
         folder,
         facts=partial(_facts, findings, record),
@@ -159,6 +149,26 @@ def _models(run: RunFolder) -> ModelStore:
     from rxtune.search.models import ModelStore
 
     return ModelStore(run.places().storage, run.best)
+
+
+def _choose(run: RunFolder, trial: int | None, confirmed: bool) -> tuple[Findings, TrialRecord]:
+    """Return what is known of the search, and the trial whose kept model is to be exported."""
+    models = _models(run)
+    # Before the journal is read: that may take seconds, and one crowned since is not in it.
+    crowned = models.crowned
+    findings = read_findings(run)
+    record = _chosen(findings, crowned, trial, confirmed)
+    if record.number != crowned and models.kept_folder(record.number) is None:
+        raise StudyError(_not_kept(run, record.number))
+    return findings, record
+
+
+def _texts_to_compare(findings: Findings) -> Callable[[], pa.Table]:
+    """Return what reads the texts on which an ONNX file is compared with its model."""
+    from rxtune.train.onnx import require_onnx
+
+    require_onnx()
+    return partial(_real_texts, findings.data.task)
 
 
 def _chosen(

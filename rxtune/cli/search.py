@@ -71,7 +71,7 @@ def search(
     with for_people(as_json):
         if place := bring_back(options):
             output.print(
-                f"Run {options.name} is further there: brought back from {escape(place)}",
+                f"Run {options.name}: brought back from {escape(place)}, which was ahead",
                 soft_wrap=True,
             )
         result = _run(read_study(space, options, asked), options)

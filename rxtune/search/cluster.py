@@ -17,6 +17,7 @@ from typing import Any
 from rxtune.errors import ClusterError
 from rxtune.search.autoscaler import await_node, is_autoscaled
 from rxtune.search.cluster_token import require_token
+from rxtune.search.nodes import alive_nodes
 from rxtune.search.options import SearchOptions
 from rxtune.search.quiet import raylet_silenced
 
@@ -260,10 +261,7 @@ def keep_to_share(device: str) -> None:
 
 def _nodes() -> list[dict[str, float]]:
     """Return what the nodes that are up have."""
-    import ray
-
-    alive = (node for node in ray.nodes() if node["Alive"])  # type: ignore[no-untyped-call]
-    return [node["Resources"] for node in alive]
+    return [node["Resources"] for node in alive_nodes()]
 
 
 def _largest_after_growth() -> dict[str, float]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from optuna import Study
 from optuna.pruners import BasePruner
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from rxtune.config.stopping import Asha
@@ -123,7 +122,7 @@ class Halving(BasePruner):
             rung = f"{RUNG}{number}"
             rivals = self._in_rungs.rivals(trial.number, rung)
             study._storage.set_trial_system_attr(trial._trial_id, rung, value)
-            if not goes_on(value, rivals, self._rule.reduction_factor, study.direction):
+            if not goes_on(value, rivals, self._rule.reduction_factor):
                 return True
             number += 1
         return False
@@ -133,24 +132,17 @@ class Halving(BasePruner):
         return int(self._rule.first_rung * self._rule.reduction_factor ** (self._bracket + rung))
 
 
-def goes_on(
-    value: float,
-    rivals: Sequence[float],
-    reduction_factor: int,
-    direction: StudyDirection = StudyDirection.MAXIMIZE,
-) -> bool:
+def goes_on(value: float, rivals: Sequence[float], reduction_factor: int) -> bool:
     """Return whether a value is among the best 1/η of a rung, itself counted.
 
     With fewer than η in the rung the best one goes on; who is as good as the last to go on does.
 
     Args:
-        value: With which a trial comes to the rung.
+        value: With which a trial comes to the rung; the higher the better.
         rivals: What stands there, the lowest first.
         reduction_factor: η.
-        direction: Whether values are to be high.
     """
-    is_high = direction == StudyDirection.MAXIMIZE
-    better = len(rivals) - bisect_right(rivals, value) if is_high else bisect_left(rivals, value)
+    better = len(rivals) - bisect_right(rivals, value)
     return better < _places(len(rivals) + 1, reduction_factor)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from rxtune.search.nodes import (
     NodeFacts,
+    alive_nodes,
     ask_node,
     difference,
     facts_of,
+    name_of,
     own_versions,
 )
 
@@ -42,7 +44,7 @@ class Newcomers:
 
     def look(self) -> list[dict[str, float]]:
         """Return what the hosts have that trials may use now; ask those that are new."""
-        nodes = {node["NodeID"]: node for node in _alive()}
+        nodes = {node["NodeID"]: node for node in alive_nodes()}
         for node_id in nodes.keys() - self._usable - self._asked.keys() - self._closed.keys():
             self._asked[node_id] = ask_node(node_id, self._file)
         for node_id, why in list(self._answers(nodes)):
@@ -83,15 +85,7 @@ class Newcomers:
 
         all_of_it = {k: v for k, v in node["Resources"].items() if k in ("CPU", "GPU") and v > 0}
         there = {"ray.io/node-id": node["NodeID"]}
-        name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
-        self.problems.append(f"{name} joined and was not used: it {why}")
+        self.problems.append(f"{name_of(node)} joined and was not used: it {why}")
         self._closed[node["NodeID"]] = (
             placement_group([all_of_it], bundle_label_selector=[there]) if all_of_it else None
         )
-
-
-def _alive() -> list[dict[str, Any]]:
-    import ray
-
-    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes
-    return [node for node in nodes() if node["Alive"]]

@@ -57,16 +57,14 @@ def ask_nodes(place: str | None, *, seconds: float | None = None) -> list[NodeFa
     """
     import ray
 
-    nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    nodes = alive_nodes()
     with probe(place) as file:
         asked = {node["NodeID"]: ask_node(node["NodeID"], file) for node in nodes}
         limit = ANSWER_SECONDS if seconds is None else seconds
         ready, _ = ray.wait(list(asked.values()), num_returns=len(asked), timeout=limit)
         late = [node for node in nodes if asked[node["NodeID"]] not in ready]
         if late:
-            names = ", ".join(
-                f"{n['NodeManagerHostname']} ({n['NodeManagerAddress']})" for n in late
-            )
+            names = ", ".join(map(name_of, late))
             raise ClusterError(
                 f"--address: every node must answer within {limit:g} s, but {names} did not; look"
                 " at it with `ray status` and `ray list nodes`, or take it out of the cluster"
@@ -74,6 +72,18 @@ def ask_nodes(place: str | None, *, seconds: float | None = None) -> list[NodeFa
         here = ray.get_runtime_context().get_node_id()
         nodes.sort(key=lambda node: node["NodeID"] != here)
         return [facts_of(node, ray.get(asked[node["NodeID"]])) for node in nodes]
+
+
+def alive_nodes() -> list[dict[str, Any]]:
+    """Return the nodes that are up now, as Ray describes them."""
+    import ray
+
+    return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+
+def name_of(node: Mapping[str, Any]) -> str:
+    """Return what people know a node by, as Ray describes it."""
+    return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
 
 
 def facts_of(node: dict[str, Any], told: dict[str, Any]) -> NodeFacts:
@@ -146,23 +156,16 @@ def _question() -> Callable[[str | None, Sequence[str]], dict[str, Any]]:
     return describe
 
 
-def folder_of(place: str | None) -> Path | None:
-    """Return the folder that a storage is, or None: it is none, or a bucket."""
-    if place is None or (is_uri(place) and not place.startswith("file://")):
-        return None
-    return Path(place.removeprefix("file://"))
-
-
 @contextmanager
 def probe(place: str | None) -> Iterator[str | None]:
     """Put a file into a storage that is a path, for the time of the block; lend its path.
 
     A file of a name that no other host can have made: a folder is soon made by any trial there.
     """
-    folder = folder_of(place)
-    if folder is None:
+    if place is None or (is_uri(place) and not place.startswith("file://")):
         yield None
         return
+    folder = Path(place.removeprefix("file://"))
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     file = folder / f".rxtune-probe-{uuid4().hex}"
     try:

@@ -185,20 +185,23 @@ def test_an_interrupt_before_the_first_trial_has_the_code_of_interrupts(
     assert "Interrupted before the first trial: the same line starts the search.\n" in ended.output
 
 
-def test_what_mlflow_did_not_take_is_told_brackets_and_all(
+def test_what_a_search_went_on_without_is_told_brackets_and_all(
     rxtune: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = SimpleNamespace(
         problems=("no artifact at [/tmp/x]",),
         storage_problems=(),
-        cluster_problems=(),
+        cluster_problems=("host [b] joined and was not used",),
         interrupted=False,
     )
     monkeypatch.setattr(api, "search", lambda *_, **__: refused)
     monkeypatch.setattr("rxtune.cli.outcome.show_result", lambda *_: None)
     ended = rxtune(*SEARCH)
     assert ended.code == 0, ended
-    assert ended.errors == "MLflow did not take everything: no artifact at [/tmp/x]\n"
+    assert ended.errors.splitlines() == [
+        "MLflow did not take everything: no artifact at [/tmp/x]",
+        "The cluster: host [b] joined and was not used",
+    ]
 
 
 def test_a_second_interrupt_leaves_the_line_that_goes_on(

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from rxtune.search.cluster import Capacity
 from rxtune.search.newcomers import Newcomers
 from rxtune.search.nodes import own_versions
+from rxtune.search.tuner import _room
 
 pytestmark = pytest.mark.slow_end_to_end
 
@@ -33,12 +37,22 @@ def cluster() -> Iterator[Any]:
 
 def until(newcomers: Newcomers, wanted: Callable[[list[float]], bool]) -> list[float]:
     """Look as the search does, again and again, until the CPUs of all usable hosts are so."""
+    found: list[float] = []
+
+    def has_come() -> bool:
+        found[:] = sorted(node["CPU"] for node in newcomers.look())
+        return wanted(found)
+
+    wait_until(has_come)
+    return found
+
+
+def wait_until(has_come: Callable[[], bool]) -> None:
     for _ in range(600):
-        cpus = sorted(node["CPU"] for node in newcomers.look())
-        if wanted(cpus):
-            return cpus
+        if has_come():
+            return
         time.sleep(0.1)
-    raise AssertionError(f"still {cpus}, {newcomers.problems}")
+    raise AssertionError("it has not come")
 
 
 def heads() -> set[str]:
@@ -88,3 +102,30 @@ def test_a_host_that_would_fail_trials_is_closed_to_them_and_named(
         assert re.search(rf"joined and was not used: {why}", problem)
     finally:
         cluster.remove_node(joined)
+
+
+def test_a_host_gives_more_room_unless_the_number_of_trials_is_fixed(
+    cluster: Any, tmp_path: Path
+) -> None:
+    capacity = Capacity(workers=1, cpus_per_trial=1.0, gpus_per_trial=0.0, nodes=1, can_grow=False)
+    ready: Any = SimpleNamespace(hosts=frozenset(heads()), capacity=capacity)
+    follows: Any = SimpleNamespace(
+        hosts=ready.hosts, capacity=replace(capacity, follows_cluster=True)
+    )
+    joined = cluster.add_node(num_cpus=2, **MEMORY)
+    try:
+        with _room(follows, str(tmp_path)) as (room, problems):
+            assert len([*tmp_path.iterdir()]) == 1  # what a host must see
+            wait_until(lambda: room() == 3)
+            assert problems == []
+        with _room(ready, str(tmp_path)) as (room, _):
+            assert room() == 0
+        assert [*tmp_path.iterdir()] == []
+    finally:
+        cluster.remove_node(joined)
+
+
+def test_on_one_machine_nobody_is_asked(tmp_path: Path) -> None:
+    with _room(SimpleNamespace(hosts=frozenset()), str(tmp_path)) as (room, problems):  # type: ignore[arg-type]
+        assert (room(), problems) == (0, ())
+    assert [*tmp_path.iterdir()] == []
