@@ -59,12 +59,15 @@ def space_faults(
     """Yield every fault of a space; keys are relative to it.
 
     `broken` names parameters that the file has but that could not be read: what they would have
-    allowed is unknown, so nothing is said about it.
+    allowed is unknown, so nothing is said about it; nor about what those with a fault allow.
     """
-    for parameter in parameters.values():
-        yield from parameter.faults(absolute=absolute)
-        yield from _when_faults(parameter, parameters, broken)
-    if "method" in broken:
+    own = {name: [*parameter.faults(absolute=absolute)] for name, parameter in parameters.items()}
+    sound = {name: parameter for name, parameter in parameters.items() if not own[name]}
+    unclear = {*broken, *(parameters.keys() - sound.keys())}
+    for name, parameter in parameters.items():
+        yield from own[name]
+        yield from _when_faults(parameter, sound, unclear)
+    if "method" in unclear:
         return
     if "method" not in parameters:
         yield Fault(("method",), f"is required; write method: {RULES['method'].example}")
@@ -119,7 +122,7 @@ def _when_faults(
                 possible = methods_of(parameters)
                 yield from _unread(parameter.name, [v for v in values if v in possible])
         elif other not in broken:
-            names = (name for name in parameters if name != parameter.name)
+            names = (name for name in (*parameters, *broken) if name != parameter.name)
             yield Fault(key, dangling(other, names))
 
 

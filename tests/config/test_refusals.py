@@ -29,6 +29,17 @@ def test_all_faults_of_a_file_are_told_at_once_in_the_order_of_its_lines(refusal
     ]
 
 
+def test_a_mistyped_method_is_told_once_and_not_what_follows_from_it(refusal):
+    text = """\
+    space:
+      method: {choice: [standard, rsrp]}
+      sigma: {log_uniform: [0.1, 3.0], when: {method: [rs_rp]}}
+      learning_rate: {log_uniform: [0.3, 3.0]}
+    """
+    (line,) = refusal(text).splitlines()
+    assert line.startswith("a.yaml:2: space.method.choice[1]: must be one of standard, rs_rp")
+
+
 def test_a_parameter_with_two_faults_is_told_of_both(refusal):
     text = """\
     space:
