@@ -205,6 +205,8 @@ class TrialRecord:
     """How often its worker was lost and the trial given to another one."""
     retry_of: int | None = None
     """Number of the interrupted trial that this one goes on with; None: it goes on with none."""
+    began_as: int | None = None
+    """Number of the first interrupted trial of this training; None: it is this one."""
     is_baseline: bool = False
     """Trial 0 (or its retry): plain fine-tuning at default parameters."""
     absolute: Mapping[str, float] = field(default_factory=dict)

@@ -324,5 +324,5 @@ def rung_of(study: Study, record: TrialRecord) -> int | None:
     if isinstance(rule, Hyperband):
         from rxtune.search.rungs import bracket_of  # and with it Optuna
 
-        bracket = bracket_of(rule, record.number)
+        bracket = bracket_of(rule, record.number if record.began_as is None else record.began_as)
     return max((rung for rung in rule.rungs[bracket:] if rung <= done), default=None)

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial
 
 from rxtune.config.stopping import Asha
 from rxtune.search.changes import Changes
+from rxtune.search.trial_attributes import began_as
 
 RUNG = "completed_rung_"
 """Begins the names of the system attributes in which Optuna keeps what a trial has in a rung."""
@@ -29,7 +30,7 @@ class InRungs:
 
     Args:
         trials: Returns all trials of the study by number.
-        bracket_of: Returns a trial's bracket by its number; each bracket has rungs of its own.
+        bracket_of: Returns the bracket that a number draws; each bracket has rungs of its own.
     """
 
     def __init__(
@@ -45,6 +46,11 @@ class InRungs:
         self._standing: dict[tuple[int, str], float] = {}  # by number and rung
         self._values: dict[tuple[int, str], list[float]] = defaultdict(list)  # by bracket and rung
 
+    def bracket(self, number: int) -> int:
+        """Return a trial's bracket: what goes on with an interrupted trial stays in that one's."""
+        first = began_as(self._trials()[number])
+        return self._bracket_of(number if first is None else first)
+
     def values(self, rung: str, bracket: int = 0) -> list[float]:
         """Return what stands in a rung, the lowest first; not to be changed."""
         self._look()
@@ -55,10 +61,9 @@ class InRungs:
 
         What it goes on with is not among them: that would be itself.
         """
-        bracket = self._bracket_of(number)
-        found = self.values(rung, bracket).copy()
+        found = self.values(rung, self.bracket(number)).copy()
         for lost in self._earlier(number):
-            if self._bracket_of(lost) == bracket and (lost, rung) in self._standing:
+            if (lost, rung) in self._standing:
                 del found[bisect_left(found, self._standing[lost, rung])]
         return found
 
@@ -73,10 +78,9 @@ class InRungs:
 
     def _enter(self, number: int, rung: str, value: float) -> None:
         """Let a trial stand in a rung, in the place of what it goes on with."""
-        bracket = self._bracket_of(number)
-        values = self._values[bracket, rung]
+        values = self._values[self.bracket(number), rung]
         for lost in self._earlier(number):
-            if self._bracket_of(lost) == bracket and (lost, rung) in self._standing:
+            if (lost, rung) in self._standing:
                 del values[bisect_left(values, self._standing.pop((lost, rung)))]
         self._standing[number, rung] = value
         insort(values, value)

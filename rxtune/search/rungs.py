@@ -59,14 +59,14 @@ class _Brackets(BasePruner):
     """
 
     def __init__(self, rule: Hyperband, in_rungs: InRungs) -> None:
-        self._rule = rule
+        self._in_rungs = in_rungs
         self._halvings = [
             Halving(rule, in_rungs, bracket) for bracket in range(len(_bracket_shares(rule)))
         ]
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether the trial must stop, by the rungs of its own bracket."""
-        return self._halvings[bracket_of(self._rule, trial.number)].prune(study, trial)
+        return self._halvings[self._in_rungs.bracket(trial.number)].prune(study, trial)
 
 
 def watch_rungs(stopping: Stopping, trials: Callable[[], Sequence[FrozenTrial]]) -> InRungs:
@@ -83,10 +83,10 @@ def watch_rungs(stopping: Stopping, trials: Callable[[], Sequence[FrozenTrial]])
 
 
 def bracket_of(rule: Asha, number: int) -> int:
-    """Return the bracket of a trial: that of bracket k begins at the k-th rung, from 0.
+    """Return the bracket that a trial's number draws: that of bracket k begins at the k-th rung.
 
-    Without brackets it is 0 for all. With Hyperband it is drawn from the trial's number, as
-    Optuna draws it; brackets that begin earlier get more trials.
+    Without brackets it is 0 for all. With Hyperband it is drawn as Optuna draws it; brackets that
+    begin earlier get more trials. What goes on with an interrupted trial stays in that one's.
     """
     if not isinstance(rule, Hyperband):
         return 0
@@ -124,10 +124,10 @@ def stop_reason(
         needed = _median_at(evaluation.number, trials)
         told = f"best dev score so far {best:.4g}, needed the median of {needed:.4g}"
     else:
-        standing = in_rungs.values(_last_rung(trial), bracket_of(rule, trial.number))
+        standing = in_rungs.values(_last_rung(trial), in_rungs.bracket(trial.number))
         needed = needed_value(rule.reduction_factor, standing)
         told = f"dev score {evaluation.value:.4g}, needed {needed:.4g}"
-    return _sentence(stopping, trial.number, evaluation, told)
+    return _sentence(stopping, in_rungs.bracket(trial.number), evaluation, told)
 
 
 def pareto_stop_reason(
@@ -135,6 +135,7 @@ def pareto_stop_reason(
     objectives: tuple[Objective, ...],
     number: int,
     evaluations: Evaluations,
+    bracket: Callable[[int], int],
 ) -> str | None:
     """Return why a trial of a search with several objectives must stop now; None: it goes on.
 
@@ -149,6 +150,7 @@ def pareto_stop_reason(
         objectives: The study's; `compute` is to be low, all others high.
         number: The trial's number.
         evaluations: Those of this trial end with the one that was made just now.
+        bracket: Returns a trial's bracket, from 0.
     """
     rule, newest = stopping.rule, evaluations[number][-1]
     if rule is None or newest.number >= rule.evaluations:
@@ -156,23 +158,28 @@ def pareto_stop_reason(
     if isinstance(rule, Median):
         verdict = _median_verdict(rule, objectives, number, evaluations)
     else:
-        verdict = _halving_verdict(rule, objectives, number, evaluations)
+        inside = {n: e for n, e in evaluations.items() if bracket(n) == bracket(number)}
+        verdict = _halving_verdict(rule, objectives, number, inside, bracket(number))
     if verdict is None:
         return None
     reached = zip(objectives, newest.objectives, strict=True)
     told = ", ".join(f"{name} {value:.4g}" for name, value in reached)
-    return _sentence(stopping, number, newest, f"{told}; {verdict}")
+    return _sentence(stopping, bracket(number), newest, f"{told}; {verdict}")
 
 
 def _halving_verdict(
-    rule: Asha, objectives: tuple[Objective, ...], number: int, evaluations: Evaluations
+    rule: Asha,
+    objectives: tuple[Objective, ...],
+    number: int,
+    evaluations: Evaluations,
+    bracket: int,
 ) -> str | None:
-    own, bracket = evaluations[number], bracket_of(rule, number)
+    """Return what speaks against a trial, by the evaluations of all that are in its bracket."""
+    own = evaluations[number]
     before = own[-2].number if len(own) > 1 else 0
-    rivals = {n: them for n, them in evaluations.items() if bracket_of(rule, n) == bracket}
     for rung in rule.rungs[bracket:]:
         if before < rung <= own[-1].number:
-            standing = _standing(rung, objectives, rivals)
+            standing = _standing(rung, objectives, evaluations)
             better = sum(_is_better(other, standing[number]) for other in standing.values())
             needed = max(len(standing) // rule.reduction_factor, 1)
             if better >= needed:
@@ -240,8 +247,8 @@ def _last_rung(trial: FrozenTrial) -> str:
     return max(rungs, key=lambda key: int(key.removeprefix(RUNG)))
 
 
-def _sentence(stopping: Stopping, number: int, evaluation: Evaluation, told: str) -> str:
+def _sentence(stopping: Stopping, bracket: int, evaluation: Evaluation, told: str) -> str:
     rule, by = stopping.rule, stopping.name
     if isinstance(rule, Hyperband):
-        by += f", bracket {bracket_of(rule, number) + 1} of {len(_bracket_shares(rule))}"
+        by += f", bracket {bracket + 1} of {len(_bracket_shares(rule))}"
     return f"stopped at evaluation {evaluation.number} of {stopping.evaluations}: {told} ({by})"

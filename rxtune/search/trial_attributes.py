@@ -31,7 +31,18 @@ def retry_attributes(lost: FrozenTrial) -> dict[str, Any]:
     """Return the attributes with which a lost trial's configuration is tried again."""
     kept = ("configuration", "baseline", "start_point")
     attributes = {key: lost.user_attrs[key] for key in kept if key in lost.user_attrs}
-    return {**attributes, "retry_of": lost.number}
+    first = began_as(lost)
+    return {
+        **attributes,
+        "retry_of": lost.number,
+        "began_as": lost.number if first is None else first,
+    }
+
+
+def began_as(trial: FrozenTrial) -> int | None:
+    """Return the number of the first interrupted trial of a training; None: it is this one."""
+    attributes = trial.user_attrs
+    return attributes.get("began_as", attributes.get("retry_of"))  # older journals have the latter
 
 
 def evaluation_attributes(evaluation: Evaluation) -> dict[str, Any]:
@@ -114,6 +125,7 @@ def to_record(trial: FrozenTrial) -> TrialRecord:
         failure=Failure(attributes["failure"]) if "failure" in attributes else None,
         losses=attributes.get("losses", 0),
         retry_of=attributes.get("retry_of"),
+        began_as=began_as(trial),
         is_baseline="baseline" in attributes,
         absolute=attributes.get("absolute", {}),
         evaluations=tuple(evaluations_of(trial).values()),

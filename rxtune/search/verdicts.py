@@ -44,7 +44,8 @@ def _asked_of_the_rungs(
     stopping, select = ledger.study.stopping, ledger.study.select
     if select.is_multiple:  # Optuna has no rungs for several objectives
         reached = {record.number: record.evaluations for record in _trainings(records)}
-        return pareto_stop_reason(stopping, select.objective, number, reached)
+        bracket = ledger.in_rungs.bracket
+        return pareto_stop_reason(stopping, select.objective, number, reached, bracket)
     running = ledger.handle(number)
     running.report(evaluation.value, step=evaluation.number)
     if not running.should_prune():

@@ -290,3 +290,5 @@ def test_with_brackets_a_trial_has_the_rungs_of_its_own(study: Study) -> None:
     first = {bracket_of(rule.hyperband, number): number for number in range(20)}
     assert rung_of(found, trial(first[0], "running", 2)) == 1
     assert rung_of(found, trial(first[1], "running", 2)) is None
+    again = replace(trial(first[1], "running", 2), retry_of=first[0], began_as=first[0])
+    assert rung_of(found, again) == 1

@@ -29,6 +29,7 @@ from rxtune.search.rungs import (
     stop_reason,
     watch_rungs,
 )
+from rxtune.search.trial_attributes import retry_attributes
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 RULES = {
@@ -51,6 +52,11 @@ def evaluation(number: int, *objectives: float) -> Evaluation:
         seconds=0.0,
         time=0.0,
     )
+
+
+def pareto_reason(stopping: Stopping, *asked: Any) -> str | None:
+    """Ask for a trial of a search in which none was interrupted."""
+    return pareto_stop_reason(stopping, *asked, lambda n: bracket_of(stopping.rule, n))
 
 
 class Search:
@@ -81,7 +87,8 @@ class Search:
     def retry(self, number: int, *, cut: bool = False) -> int:
         """Go on with an interrupted trial under a new number, and return that."""
         again = optuna.trial.create_trial(
-            state=TrialState.RUNNING, user_attrs={"retry_of": number}
+            state=TrialState.RUNNING,
+            user_attrs=retry_attributes(self.trial(number)),
         )
         self.study.add_trial(again)
         new = len(self.study.get_trials(deepcopy=False)) - 1
@@ -226,24 +233,28 @@ def test_an_interrupted_trial_leaves_a_rung_when_its_retry_has_come_there() -> N
     assert standing_in(search, 1) == [0.6]
 
 
-def test_a_bracket_holds_a_training_once() -> None:
+def test_what_goes_on_with_an_interrupted_trial_stays_in_its_bracket() -> None:
     stopping = RULES["hyperband"]
     rule = stopping.hyperband
     assert rule is not None
     first, second, lost, *others = [n for n in range(99) if bracket_of(rule, n) == 0]
-    search = Search(stopping).add(others[0])
+    search = Search(stopping).add(lost + 1)
     search.report(first, 1, 0.1)
     search.report(second, 1, 0.2)
     assert not search.report(lost, 1, 0.9)
     search.cut(lost)
-    assert search.retry(lost) == others[0]
-    search.report(others[0], 1, 0.9)
-    search.add(others[3] - others[0])
-    for number, value in zip(others[1:3], (0.3, 0.4), strict=True):
-        search.report(number, 1, value)
-    # The second best of six, of which two go on; with the first 0.9 as well it were the third.
-    assert not search.report(others[3], 1, 0.8)
-    assert standing_in(search, 0) == [0.1, 0.2, 0.3, 0.4, 0.8, 0.9]
+    cut = search.retry(lost, cut=True)
+    while bracket_of(rule, len(search.study.trials)) == 0:
+        search.add(1)
+    again = search.retry(cut)
+    search.report(again, 1, 0.9)
+    third, fourth = [number for number in others if number > again][:2]
+    search.add(fourth - again)
+    search.report(third, 1, 0.3)
+    # The second best of five, of which one goes on.
+    assert search.report(fourth, 1, 0.8)
+    assert standing_in(search, 0) == [0.1, 0.2, 0.3, 0.8, 0.9]
+    assert search.reason(fourth).endswith("needed 0.9 (hyperband, bracket 1 of 3)")
 
 
 # --- brackets
@@ -357,7 +368,7 @@ def test_without_a_rule_nothing_is_stopped() -> None:
     weak = [search.report(n, 1, 1.0 - n / 10) for n in range(6)]
     assert not any(weak)
     several = {n: [evaluation(1, -n, -n)] for n in range(6)}
-    assert pareto_stop_reason(stopping, ("mean", "worst"), 5, several) is None
+    assert pareto_reason(stopping, ("mean", "worst"), 5, several) is None
 
 
 # --- reports that jump rungs
@@ -386,16 +397,16 @@ def test_with_several_objectives_a_jump_is_held_against_every_rung_it_crosses() 
     stopping, both = RULES["asha"], ("mean", "worst")
     known = {0: [evaluation(1, 0.3, 0.3), evaluation(3, 0.6, 0.6)]}
     weak = {**known, 1: [evaluation(1, 0.5, 0.5), evaluation(2, 0.5, 0.5)]}
-    assert pareto_stop_reason(stopping, both, 1, {n: e[:1] for n, e in weak.items()}) is None
-    assert pareto_stop_reason(stopping, both, 1, weak) == (
+    assert pareto_reason(stopping, both, 1, {n: e[:1] for n, e in weak.items()}) is None
+    assert pareto_reason(stopping, both, 1, weak) == (
         "stopped at evaluation 2 of 8: mean 0.5, worst 0.5; 1 of 1 others there better in all, "
         "stopped from 1 on (asha)"
     )
     jumped = {0: [evaluation(1, 0.9, 0.9)], 1: [evaluation(3, 0.5, 0.5)]}
-    assert pareto_stop_reason(stopping, both, 1, jumped) is not None
-    assert pareto_stop_reason(stopping, both, 0, jumped) is None
+    assert pareto_reason(stopping, both, 1, jumped) is not None
+    assert pareto_reason(stopping, both, 0, jumped) is None
     past = {0: [evaluation(3, 0.9, 0.9)], 1: [evaluation(1, 0.5, 0.5)]}
-    assert pareto_stop_reason(stopping, both, 1, past) is not None
+    assert pareto_reason(stopping, both, 1, past) is not None
 
 
 # --- several objectives
@@ -408,19 +419,19 @@ def standing(*values: Sequence[float], at: int = 1) -> dict[int, list[Evaluation
 def test_a_trial_that_is_best_in_anything_goes_on() -> None:
     both = ("mean", "worst")
     others = [(0.9, 0.2), (0.8, 0.3), (0.7, 0.4)]
-    assert pareto_stop_reason(RULES["asha"], both, 3, standing(*others, (0.1, 0.41))) is None
-    assert pareto_stop_reason(RULES["asha"], both, 3, standing(*others, (0.1, 0.4))) is None
-    assert pareto_stop_reason(RULES["asha"], both, 3, standing(*others, (0.1, 0.25))) is not None
+    assert pareto_reason(RULES["asha"], both, 3, standing(*others, (0.1, 0.41))) is None
+    assert pareto_reason(RULES["asha"], both, 3, standing(*others, (0.1, 0.4))) is None
+    assert pareto_reason(RULES["asha"], both, 3, standing(*others, (0.1, 0.25))) is not None
     # Four trials, of which two may go on: one better one is not enough.
-    assert pareto_stop_reason(RULES["asha"], both, 3, standing(*others, (0.75, 0.25))) is None
+    assert pareto_reason(RULES["asha"], both, 3, standing(*others, (0.75, 0.25))) is None
 
 
 def test_compute_is_to_be_low() -> None:
     counts: tuple[Objective, ...] = ("mean", "compute")
     dear = standing((0.9, 100.0), (0.5, 200.0))
     cheap = standing((0.9, 100.0), (0.5, 50.0))
-    assert pareto_stop_reason(RULES["asha"], counts, 1, cheap) is None
-    reason = pareto_stop_reason(RULES["asha"], counts, 1, dear)
+    assert pareto_reason(RULES["asha"], counts, 1, cheap) is None
+    reason = pareto_reason(RULES["asha"], counts, 1, dear)
     assert reason is not None
     assert "mean 0.5, compute 200; 1 of 1 others" in reason
 
@@ -432,12 +443,22 @@ def test_with_brackets_a_trial_is_held_against_its_own() -> None:
     weak = max(number for number in range(30) if brackets[number] == 0)
     values = [(0.9, 0.9) if brackets[n] == 0 else (1.0, 1.0) for n in range(30)]
     values[weak] = (0.95, 0.95)
-    assert pareto_stop_reason(stopping, ("mean", "worst"), weak, standing(*values)) is None
+    assert pareto_reason(stopping, ("mean", "worst"), weak, standing(*values)) is None
     values[weak] = (0.5, 0.5)
-    reason = pareto_stop_reason(stopping, ("mean", "worst"), weak, standing(*values))
+    reason = pareto_reason(stopping, ("mean", "worst"), weak, standing(*values))
     assert reason is not None
     assert reason.endswith("(hyperband, bracket 1 of 3)")
     assert f"of {brackets.count(0) - 1} others" in reason
+
+
+def test_with_several_objectives_a_retry_is_held_against_the_bracket_of_what_it_goes_on_with() -> (
+    None
+):
+    stopping = RULES["hyperband"]
+    values = standing((0.9, 0.9), (0.8, 0.8), (0.1, 0.1))
+    together, apart = (lambda _: 0), (lambda number: int(number == 2))
+    assert pareto_stop_reason(stopping, ("mean", "worst"), 2, values, together) is not None
+    assert pareto_stop_reason(stopping, ("mean", "worst"), 2, values, apart) is None
 
 
 def test_below_the_median_on_all_counts_is_stopped_and_on_all_but_one_goes_on() -> None:
@@ -448,7 +469,7 @@ def test_below_the_median_on_all_counts_is_stopped_and_on_all_but_one_goes_on() 
     }
 
     def reason(*own: Evaluation) -> str | None:
-        return pareto_stop_reason(RULES["median"], counts, 3, {**full, 3: list(own)})
+        return pareto_reason(RULES["median"], counts, 3, {**full, 3: list(own)})
 
     assert reason(evaluation(1, 0.1, 99.0)) is None  # before the first rung
     assert reason(evaluation(2, 0.5, 20.0)) is None  # as dear as the median
@@ -461,7 +482,7 @@ def test_below_the_median_on_all_counts_is_stopped_and_on_all_but_one_goes_on() 
 
 def test_after_its_last_evaluation_a_trial_is_not_stopped() -> None:
     last = standing((0.9, 0.9), (0.1, 0.1), at=8)
-    assert pareto_stop_reason(RULES["asha"], ("mean", "worst"), 1, last) is None
+    assert pareto_reason(RULES["asha"], ("mean", "worst"), 1, last) is None
 
 
 # --- simulated searches: reports of several trials in any order
@@ -498,7 +519,7 @@ def test_with_one_objective_the_rule_is_asynchronous_halving(
     for (number, step), value in zip(history, drawn(values), strict=False):
         if number not in stopped:
             evaluations.setdefault(number, []).append(evaluation(step, value))
-            reason = pareto_stop_reason(RULES["asha"], ("mean",), number, evaluations)
+            reason = pareto_reason(RULES["asha"], ("mean",), number, evaluations)
             weak = search.report(number, step, value, never_stops=number == 0)
             if number > 0:
                 assert weak == (reason is not None)
@@ -515,7 +536,7 @@ def test_with_one_objective_the_median_rule_is_optunas(trials: list[list[int]]) 
     for number, values in enumerate(trials):
         for step, value in enumerate(values, start=1):
             evaluations.setdefault(number, []).append(evaluation(step, value))
-            reason = pareto_stop_reason(stopping, ("source",), number, evaluations)
+            reason = pareto_reason(stopping, ("source",), number, evaluations)
             if search.report(number, step, value):
                 assert reason is not None
                 full = [them for n, them in enumerate(trials[:number]) if len(evaluations[n]) == 5]
@@ -534,7 +555,7 @@ def test_no_trial_of_the_front_is_ever_stopped(
     evaluations: dict[int, list[Evaluation]] = {}
     for number, step in history:
         evaluations.setdefault(number, []).append(evaluation(step, *data.draw(point)))
-        if pareto_stop_reason(RULES["asha"], OBJECTIVES, number, evaluations) is not None:
+        if pareto_reason(RULES["asha"], OBJECTIVES, number, evaluations) is not None:
             mean, worst, source, compute = evaluations[number][-1].objectives
             others = (each for n, them in evaluations.items() if n != number for each in them)
             assert any(
