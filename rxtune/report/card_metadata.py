@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from rxtune.config import TaskFile
 from rxtune.data.catalogue import HUB_TASKS
 from rxtune.results import ZeroShot
 
@@ -75,8 +76,12 @@ def _base_model(findings: Findings) -> str | None:
 
 
 def hub_dataset(findings: Findings) -> str | None:
-    """Return the id of the task's data set on the hub; embedded and own data have none."""
-    entry = HUB_TASKS.get(findings.data.task.name) if findings.data.task else None
+    """Return the id of the task's data set on the hub; embedded and own data have none.
+
+    By what the study asks for: own data may have the name of a task of the catalogue.
+    """
+    task = findings.study.task
+    entry = None if isinstance(task, TaskFile) else HUB_TASKS.get(str(task))
     return None if entry is None else entry.hub
 
 

@@ -287,6 +287,15 @@ def test_an_own_task_whose_data_is_gone_is_told_as_the_study_has_it(
     assert ModelCard.load(done.folder / "README.md").data.base_model == "acme/encoder"
 
 
+def test_an_own_task_named_like_one_of_the_catalogue_is_not_taken_for_it(
+    searched: Searched, tmp_path: Path
+) -> None:
+    search = searched(space=own_task(tmp_path).replace("name: mine", "name: xnli"))
+    data = ModelCard.load(export(search, tmp_path / "mine").folder / "README.md").data
+    assert data.datasets is None
+    assert {result.dataset_type for result in data.eval_results} == {"xnli"}
+
+
 def test_a_task_of_the_catalogue_whose_folder_is_gone_is_told_as_the_catalogue_has_it(
     searched: Searched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
