@@ -11,6 +11,10 @@ ARGS ?=
 # Errors only; `make PIP_FLAGS=` shows the progress of a long download.
 PIP_FLAGS ?= -qq --disable-pip-version-check
 
+# A file of tests keeps to one process, which makes its searches once; in the files' own order the
+# long ones stand in the middle, and no process waits for another at the end.
+SIDE_BY_SIDE ?= -n logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+
 # Quoted wherever it is used: the path of the checkout may contain spaces.
 BIN := $(CURDIR)/.venv/bin
 
@@ -26,7 +30,7 @@ search: $(INSTALLED)  ## run the search of SPACE (default: search_spaces/rs.yaml
 	@"$(BIN)/rxtune" search --space "$(SPACE)" $(ARGS)
 
 test: $(INSTALLED_TEST)  ## run the tests, a small search and the linters
-	@"$(BIN)/python" -m pytest
+	@"$(BIN)/python" -m pytest $(SIDE_BY_SIDE)
 	@$(MAKE) --no-print-directory smoke
 	@$(MAKE) --no-print-directory lint
 
