@@ -70,17 +70,29 @@ def import_ray(options: SearchOptions) -> None:
     """Import Ray with the environment that it is to have; some of it is read only then."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    if _every_core_trains(options):
+    if options.address is None:
+        # Ray keeps as many idle processes as there are free cores. A trial first takes the core
+        # and then the process, and in between Ray would end the one that has all imported.
+        os.environ.setdefault("RAY_kill_idle_workers_interval_ms", "0")
+    if _every_process_trains(options):
         os.environ.setdefault("RAY_preload_python_modules", "rxtune.search.preload")
     import ray  # noqa: F401
 
 
-def _every_core_trains(options: SearchOptions) -> bool:
+def _every_process_trains(options: SearchOptions) -> bool:
     """Return whether the processes that Ray starts in advance, one per core, will all be used."""
-    cores = len(os.sched_getaffinity(0))
     has_gpu = options.gpus_per_trial != 0 and any(Path("/dev").glob("nvidia[0-9]*"))
-    is_split = options.cpus_per_trial == 1 and (options.workers or cores) >= cores
-    return options.address is None and is_split and not has_gpu
+    return options.address is None and options.cpus_per_trial == 1 and not has_gpu
+
+
+def _own_cores(options: SearchOptions) -> int:
+    """Return the cores of this machine that Ray is to know of: those that trials will use."""
+    from ray._private.utils import get_num_cpus  # heeds the limits of a container
+
+    cores = int(get_num_cpus(override_docker_cpu_warning=True))
+    if options.workers is None:
+        return cores
+    return max(1, min(cores, math.ceil(options.workers * options.cpus_per_trial)))
 
 
 @contextmanager
@@ -117,11 +129,14 @@ def ray_running(options: SearchOptions) -> Iterator[None]:
     _require_reachable(options.address)
     if options.address is not None:
         require_token(options.address)
-    local = {"address": "local", "include_dashboard": False}
+    where: dict[str, Any] = {"address": options.address}
+    if options.address is None:
+        cores = _own_cores(options)
+        where = {"address": "local", "include_dashboard": False, "num_cpus": cores}
     try:
         with _signals_afterwards():
             ray.init(
-                **(local if options.address is None else {"address": options.address}),
+                **where,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )

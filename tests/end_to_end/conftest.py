@@ -48,6 +48,8 @@ class Ended:
     code: int
     output: str
     errors: str
+    pid: int = 0
+    """Of its process."""
 
 
 class Command:
@@ -71,7 +73,7 @@ class Command:
     def wait(self) -> Ended:
         """Return how it ended; what it prints is little enough for a pipe."""
         output, errors = self._process.communicate(timeout=PATIENCE)
-        return Ended(self._process.returncode, output, errors)
+        return Ended(self._process.returncode, output, errors, self.pid)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Return as soon as the condition holds, while the command still runs."""

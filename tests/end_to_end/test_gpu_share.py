@@ -20,7 +20,9 @@ def ray_with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Ray with one GPU on paper: it counts shares of it, and there is none to be opened."""
     start = ray.init
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    monkeypatch.setattr(ray, "init", lambda **given: start(**given, num_cpus=2, num_gpus=1))
+    monkeypatch.setattr(
+        ray, "init", lambda **given: start(**given | {"num_cpus": 2, "num_gpus": 1})
+    )
     with ray_running(SearchOptions(name="shared")):
         yield
 

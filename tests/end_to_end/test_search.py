@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from ray._common.utils import get_ray_temp_dir
 
 from rxtune.config import load_study
 from rxtune.data import TASKS, load_tokenizer, tokenise
@@ -36,6 +38,12 @@ def test_it_succeeds_and_prints_nothing_that_is_not_ours(reference: Any) -> None
     assert reference.errors == ""
     lines = [line.rstrip() for line in reference.output.split("\n")]
     assert [line for line in lines if not any(re.fullmatch(own, line) for own in OURS)] == []
+
+
+def test_it_trains_in_the_process_that_ray_has_started_in_advance(reference: Any) -> None:
+    """A second one would import all over again, and the first trial would wait for that."""
+    (logs,) = Path(get_ray_temp_dir()).glob(f"session_*_{reference.pid}/logs")
+    assert len([*logs.glob("python-core-worker-*.log")]) == 1
 
 
 def test_every_trial_has_ended_and_the_baseline_ran_first(workplace: Any, reference: Any) -> None:

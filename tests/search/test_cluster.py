@@ -163,6 +163,29 @@ def test_an_address_at_which_nobody_answers_is_refused_at_once() -> None:
             pytest.fail("Ray must not have been started")
 
 
+@pytest.mark.parametrize(
+    ("asked", "cores"),
+    [
+        ({}, 8),
+        ({"workers": 3}, 3),
+        ({"workers": 3, "cpus_per_trial": 1.5}, 5),
+        ({"workers": 9}, 8),
+        ({"workers": 1, "cpus_per_trial": 16.0}, 8),
+        ({"workers": 1, "cpus_per_trial": 0.25}, 1),
+    ],
+)
+def test_ray_starts_on_the_cores_that_trials_use_and_as_many_processes_in_advance(
+    asked: dict[str, Any], cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr("ray._private.utils.get_num_cpus", lambda **_: 8)
+    monkeypatch.setattr(ray, "init", lambda **given: told.append(given))
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    with ray_running(SearchOptions(name="rs", **asked)):
+        pass
+    assert [given["num_cpus"] for given in told] == [cores]
+
+
 def test_a_ray_that_does_not_start_is_a_refusal_not_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     def time_out(**_: Any) -> None:
         raise Exception("The current node timed out during startup.\nMore")  # as Ray does
