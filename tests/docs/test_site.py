@@ -65,7 +65,7 @@ def test_the_references_in_the_repository_are_those_of_the_code(
         assert kept == text, f"{name}: run `make docs`"
 
 
-@pytest.mark.parametrize("page", [*PAGES, *GENERATED], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *sorted(GENERATED)], ids=lambda page: page.name)
 def test_every_link_leads_to_a_file_of_the_repository(page: Path) -> None:
     for address in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         path = address.partition("#")[0]

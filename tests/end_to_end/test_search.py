@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from ray._common.utils import get_ray_temp_dir
+from ray._common.utils import get_default_ray_temp_dir
 
 from rxtune.config import load_study
 from rxtune.data import TASKS, load_tokenizer, tokenise
@@ -42,7 +42,7 @@ def test_it_succeeds_and_prints_nothing_that_is_not_ours(reference: Any) -> None
 
 def test_it_trains_in_the_process_that_ray_has_started_in_advance(reference: Any) -> None:
     """A second one would import all over again, and the first trial would wait for that."""
-    (logs,) = Path(get_ray_temp_dir()).glob(f"session_*_{reference.pid}/logs")
+    (logs,) = Path(get_default_ray_temp_dir()).glob(f"session_*_{reference.pid}/logs")
     assert len([*logs.glob("python-core-worker-*.log")]) == 1
 
 
