@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +20,17 @@ SECRETS = {
 
 
 @pytest.fixture(scope="module")
-def searched(workplace: Any, bucket: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def searched(workplace: Any, bucket: Any) -> Iterator[Any]:
     """The search `secret`, with its credentials in the environment, and where Ray's logs lie."""
-    logs = tmp_path_factory.mktemp("ray")
-    with pytest.MonkeyPatch.context() as environment:
-        for name, value in {**SECRETS, "RAY_TMPDIR": str(logs)}.items():
-            environment.setenv(name, value)
-        storage = ["--storage", bucket.uri("secret")]
-        words = workplace.new_search("secret", "--workers", "1", "--trials", "2", *storage)
-        return workplace.run(*words), logs
+    # Of a short name: Ray puts sockets there, and a socket's path has room for 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="rx-", ignore_cleanup_errors=True) as logs:
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in {**SECRETS, "RAY_TMPDIR": logs}.items():
+                environment.setenv(name, value)
+            storage = ["--storage", bucket.uri("secret")]
+            words = workplace.new_search("secret", "--workers", "1", "--trials", "2", *storage)
+            ended = workplace.run(*words)
+        yield ended, Path(logs)
 
 
 def holding(folder: Path, secret: str) -> list[str]:
