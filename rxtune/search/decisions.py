@@ -34,6 +34,7 @@ from rxtune.search.trial_attributes import (
     replicates_of,
     retry_attributes,
 )
+from rxtune.search.uncollected import uncollected
 from rxtune.search.verdicts import gets_another_seed, reason_to_stop, why_hopeless
 from rxtune.search.warm_start import WarmStart
 
@@ -89,7 +90,14 @@ class SearchStudy:
         Raises:
             StudyError: There is no search, or it is in use, damaged, or of another version.
         """
-        return cls(Ledger.open(path, sync=sync, read_only=read_only))
+        with uncollected():
+            search = cls(Ledger.open(path, sync=sync, read_only=read_only))
+            try:
+                search.records()  # what everybody asks for next, and as many objects again
+            except BaseException:
+                search.close()
+                raise
+        return search
 
     def __enter__(self) -> Self:
         return self

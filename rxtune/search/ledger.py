@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, Trial
 from rxtune.config import GROWING, SearchSettings, Study, TaskChoice, TaskFile
 from rxtune.config.reader import read_space
 from rxtune.errors import StudyError
+from rxtune.search.condensed import Condensed
 from rxtune.search.in_rungs import InRungs
 from rxtune.search.journal import JournalFile
 from rxtune.search.rungs import STUDY_NAME, build_pruner, watch_rungs
@@ -111,7 +112,7 @@ class Ledger:
         Raises:
             StudyError: The journal is not this version's.
         """
-        self._storage = JournalStorage(self.journal)
+        self._storage = JournalStorage(Condensed(self.journal))
         attributes = self._study_attributes()
         if attributes.get("format") != FORMAT:
             raise StudyError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import threading
@@ -558,6 +559,36 @@ def test_a_journal_of_another_version_is_refused(
         create(path).close()
     with pytest.raises(StudyError, match=r"format 1, needed 2\); use the version that wrote it"):
         Ledger.open(path, sync=lambda _: None, read_only=False)
+
+
+def test_a_configuration_of_another_version_is_refused_and_its_journal_released(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to_json = Configuration.to_json
+    with monkeypatch.context() as patch:
+        patch.setattr(Configuration, "to_json", lambda self: {**to_json(self), "torsion": 1})
+        with create(path) as search, pytest.raises(StudyError, match="'torsion'"):
+            search.ask()
+    for _ in range(2):  # the second time it would be in use
+        with pytest.raises(StudyError, match=r"'torsion'.*the version of rxtune that wrote it"):
+            SearchStudy.open(path)
+
+
+def test_the_garbage_collector_rests_while_a_journal_is_read_and_not_longer(path: Path) -> None:
+    with create(path, trials=40) as search:
+        while search.ask() is not None:
+            pass
+    collections: list[str] = []
+    threshold = gc.get_threshold()
+    gc.callbacks.append(lambda phase, _: collections.append(phase))
+    gc.set_threshold(100)
+    try:
+        SearchStudy.open(path).close()
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.pop()
+    assert collections.count("start") <= 2  # before and afterwards
+    assert gc.isenabled()
 
 
 def test_a_space_that_is_used_up_is_not_looked_through_again(path: Path) -> None:
