@@ -248,8 +248,13 @@ def _analyse(
 def _parts_of(spans: list[Span], first: float, last: float) -> Iterator[tuple[str, float]]:
     """Yield what one worker's time from `first` to `last` was spent on."""
     trials = [span for span in spans if span.what == "run_trial"]
+    # Of a stopped trial this call returns when the next one begins; after the last there is none.
+    last_word = max((s for s in spans if s.what == "report"), key=lambda s: s.began, default=None)
     for span in spans:
         if span.what not in PARTS:
+            continue
+        if span is last_word:
+            yield TAIL, span.seconds
             continue
         inner = [s for s in _children(span, spans) if s.what in PARTS]
         seconds = span.seconds - sum(s.seconds for s in inner)
