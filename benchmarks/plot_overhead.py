@@ -53,7 +53,7 @@ def draw(axes: Axes, parts: dict[str, float], title: str, unit: str) -> None:
 
 
 def main() -> None:
-    """Draw the run whose ratio of trials to floor is the median."""
+    """Draw the run whose wall time is the median."""
     source, target = map(Path, sys.argv[1:3])
     runs = sorted(json.loads(source.read_text()), key=lambda one: one["wall"])
     one = runs[len(runs) // 2]
