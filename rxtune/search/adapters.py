@@ -32,17 +32,20 @@ _GUESSES = " Some common causes include:"
 """What Ray adds to the death of every process."""
 
 
-class _Listener:
-    """What asks the director. Ray pickles it for a restore that never happens, so without him."""
+class _Pickled:
+    """What Ray pickles for a restore that never happens, so without what belongs to the search.
 
-    _director: Director
+    The director holds a lock and an open file, what looks for room all data of the search.
+    """
+
+    _LEFT_OUT = ("_director", "_room")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return everything but the director, who holds a lock and an open file."""
-        return {name: value for name, value in vars(self).items() if name != "_director"}
+        """Return everything else."""
+        return {name: value for name, value in vars(self).items() if name not in self._LEFT_OUT}
 
 
-class JournalSearcher(_Listener, Searcher):
+class JournalSearcher(_Pickled, Searcher):
     """Hands Ray the next trial; results reach the journal through the scheduler."""
 
     def __init__(self, director: Director) -> None:
@@ -72,7 +75,7 @@ class JournalSearcher(_Listener, Searcher):
         """Nothing: the journal remembers."""
 
 
-class GrowingLimiter(ConcurrencyLimiter):
+class GrowingLimiter(_Pickled, ConcurrencyLimiter):
     """Keeps so many trials going as the cluster has had room for at any time.
 
     Not fewer when a host is lost: its trial waits for the place of another one, or for a new host.
@@ -91,8 +94,12 @@ class GrowingLimiter(ConcurrencyLimiter):
             self.max_concurrent = max(self.max_concurrent, self._room())
         return super().suggest(trial_id)
 
+    def get_state(self) -> dict[str, Any]:
+        """Return nothing to be saved: the journal remembers."""
+        return {}
 
-class JournalScheduler(_Listener, FIFOScheduler):
+
+class JournalScheduler(_Pickled, FIFOScheduler):
     """Passes every report to the director, which decides."""
 
     def __init__(self, director: Director) -> None:
@@ -150,7 +157,7 @@ def _release(trial: Trial) -> None:
         trial.last_result["message"] = "ended"
 
 
-class StopWhenTold(_Listener, Stopper):
+class StopWhenTold(_Pickled, Stopper):
     """Ends the whole search as soon as the director says so."""
 
     def __init__(self, director: Director) -> None:

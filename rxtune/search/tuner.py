@@ -283,9 +283,7 @@ def _room(ready: Ready, place: str) -> Iterator[tuple[Callable[[], int], Sequenc
         newcomers = Newcomers(file, ready.hosts)
 
         def room() -> int:
-            usable = (
-                newcomers.look()
-            )  # whoever joins is looked at, used without being asked or not
+            usable = newcomers.look()  # also where newcomers are not to be used: they are closed
             return room_for(ready.capacity, usable) if ready.capacity.follows_cluster else 0
 
         yield room, newcomers.problems

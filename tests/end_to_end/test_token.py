@@ -1,4 +1,4 @@
-"""A real cluster with a token, and a client that has none, or another one."""
+"""A real cluster with a token, and clients that have it, or none, or another one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from rxtune.results import TrialState
 
 pytestmark = pytest.mark.slow_end_to_end
 
@@ -66,3 +68,17 @@ def test_without_its_token_a_search_is_refused_at_once(
     assert line.startswith(f"error: --address: the cluster at '{address}' asks for its token, and")
     assert ("is not it" if token else "there is none") in line
     assert not workplace.run_folder("unknown").path.exists()
+
+
+def test_with_its_token_a_search_runs_there_and_goes_on_there(
+    workplace: Any, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    put(tmp_path, "1" * 64)
+    there = ["--address", address, "--storage", str(tmp_path / "storage")]
+    first = workplace.run(*workplace.new_search("there", *there, "--trials", "1"))
+    assert first.code == 0, first
+    second = workplace.run("search", "--name", "there", "--resume", "--trials", "2", *there)
+    assert second.code == 0, second
+    assert [record.state for record in workplace.records("there")] == [TrialState.FINISHED] * 2

@@ -256,3 +256,13 @@ def test_ray_pickles_them_without_the_director_and_his_open_journal(director: An
         StopWhenTold(director),
     ):
         assert not hasattr(pickle.loads(pickle.dumps(listener)), "_director")
+
+
+def test_ray_pickles_the_limiter_without_what_looks_for_room_and_all_that_it_knows(
+    director: Any,
+) -> None:
+    limiter = GrowingLimiter(JournalSearcher(director), 3, lambda: 0)
+    again = pickle.loads(pickle.dumps(limiter))
+    assert again.max_concurrent == 3
+    assert not hasattr(again, "_room")
+    assert limiter.get_state() == {}  # which Ray pickles as well
