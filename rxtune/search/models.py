@@ -279,6 +279,7 @@ class ModelStore:
             files, root = self._opened
             with suppress(OSError):
                 storage.delete_folder(files, f"{root}/{name}/model")
+                storage.delete_if_empty(files, f"{root}/{name}")
 
     @property
     def _is_elsewhere(self) -> bool:

@@ -387,6 +387,16 @@ def test_an_empty_folder_in_the_storage_goes_and_a_full_one_stays(
     assert files.get_file_info(path).type == fs.FileType.NotFound
 
 
+def test_of_a_model_that_a_better_one_replaced_no_folder_stays_in_the_storage(
+    store: ModelStore, place: str, tiny_encoder: Path
+) -> None:
+    finish(store, 0, [0], tiny_encoder)
+    finish(store, 1, [1, 0], tiny_encoder)
+    files, path = storage.open_place(place)
+    left = [info.base_name for info in files.get_file_info(fs.FileSelector(path))]
+    assert left == ["trial-0001"]
+
+
 def test_the_folder_of_a_run_is_left_as_it_is(tmp_path: Path) -> None:
     store = ModelStore(str(tmp_path / "run" / "checkpoints"), tmp_path / "run" / "best")
     leave_model(store, 0)
