@@ -72,9 +72,7 @@ def export(
     read, record = _choose(run, trial, confirmed)
     texts = _texts_to_compare(read) if onnx else None
     findings = _with_task(read)
-    register_it = (
-        None if register is None else partial(_register, run, record, register, experiment)
-    )
+    register_it = _registering(run, record, register, experiment)
     check, version = export_model(
         _models(run).kept_folder,
         record.number,
@@ -308,6 +306,12 @@ def _real_texts(task: Task | None) -> pa.Table:
     languages = task.languages_with("dev")
     share = max(2, ONNX_TEXTS // len(languages))
     return pa.concat_tables(task.read(lang, "dev").slice(0, share) for lang in languages)
+
+
+def _registering(
+    run: RunFolder, record: TrialRecord, name: str | None, experiment: str
+) -> Callable[[Classifier], str] | None:
+    return None if name is None else partial(_register, run, record, name, experiment)
 
 
 def _register(

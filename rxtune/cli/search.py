@@ -52,7 +52,7 @@ def search(
 
     Going on: rxtune search --name rs-1122-0931 --resume --trials 90
     """
-    from rxtune.api import SearchOptions, bring_back, read_study
+    from rxtune.api import SearchOptions, read_study
     from rxtune.search.run_folder import default_name
 
     if resume and name is None:
@@ -69,11 +69,7 @@ def search(
         time_budget=time_budget, compute_budget=compute_budget, plateau=plateau, keep=keep,
     )  # fmt: skip
     with for_people(as_json):
-        if place := bring_back(options):
-            output.print(
-                f"Run {options.name}: brought back from {escape(place)}, which was ahead",
-                soft_wrap=True,
-            )
+        _bring_back(options)
         result = _run(read_study(space, options, asked), options)
     if as_json:
         from rxtune.cli.as_json import print_json, search_document
@@ -81,6 +77,16 @@ def search(
         print_json(search_document(result))
     if result.interrupted:
         raise typer.Exit(130)
+
+
+def _bring_back(options: SearchOptions) -> None:
+    from rxtune.api import bring_back
+
+    if place := bring_back(options):
+        output.print(
+            f"Run {options.name}: brought back from {escape(place)}, which was ahead",
+            soft_wrap=True,
+        )
 
 
 def _run(study: Study, options: SearchOptions) -> SearchResult:

@@ -93,24 +93,17 @@ def fine_tune(
         NodeLeavingError: `must_leave` has said so; a resume gives the same weights as if not.
         StudyError: There are more evaluations than updates.
     """
-    data = PlainData(train) if isinstance(train, pa.Table) else train
     place = _Place(checkpoint_folder, on_storage_trouble)
-    run = _Run(model, data, settings, torch.device(device), pad_id, place)
+    run = _Run(model, train, settings, torch.device(device), pad_id, place)
     stops = _evaluation_points(run.total, settings.evaluations)
-    with (
-        _own_random_state(run.device, settings.seed),
-        first_position_only(model, settings.site),
-        fast_on_cpu(model, run.device),
-    ):
+    with _ready_to_train(run):
         if resume:
             run.go_on()
-        evaluations = run.state.evaluations
-        for evaluation in evaluations:
+        for evaluation in (evaluations := run.state.evaluations):
             on_evaluation(evaluation)
         found = None
         for stop in stops[len(evaluations) :]:
             found = run.advance(stop, dev_tables, metric, objectives, must_leave)
-            run.save()
             on_evaluation(evaluations[-1])
         if found is None:  # all evaluations were told by an earlier part of the run
             found = predict_by_language(model, dev_tables, pad_id=pad_id)
@@ -141,13 +134,14 @@ class _Run:
     def __init__(
         self,
         model: PreTrainedModel,
-        data: TrainingData,
+        train: pa.Table | TrainingData,
         settings: TrainSettings,
         device: torch.device,
         pad_id: int,
         place: _Place,
     ) -> None:
         self.began = time.perf_counter()
+        data = PlainData(train) if isinstance(train, pa.Table) else train
         nn.Module.to(model, device).train()
         if settings.gradient_checkpointing:
             enable_gradient_checkpointing(model)
@@ -173,11 +167,12 @@ class _Run:
         objectives: Objectives,
         must_leave: Callable[[], bool],
     ) -> dict[str, NDArray[np.int64]]:
-        """Train up to update number `stop`, evaluate, and return the class ids by language."""
+        """Train up to update number `stop`, evaluate, save; return the class ids by language."""
         train_loss = self.train_until(stop, must_leave)
         found = predict_by_language(self.model, dev_tables, pad_id=self.pad_id)
         scores = count_scores(found, dev_tables)
         self.state.evaluations.append(self.record(scores, metric, objectives, train_loss))
+        self.save()
         return found
 
     def outcome(self, predictions: Mapping[str, NDArray[np.int64]]) -> FineTuned:
@@ -280,6 +275,17 @@ def _evaluation_points(total: int, evaluations: int) -> list[int]:
             f"updates and {evaluations} evaluations; train longer or evaluate less often"
         )
     return [round(total * number / evaluations) for number in range(1, evaluations + 1)]
+
+
+@contextmanager
+def _ready_to_train(run: _Run) -> Iterator[None]:
+    """Lend the run random numbers of its own, and let its model compute only what is read."""
+    with (
+        _own_random_state(run.device, run.settings.seed),
+        first_position_only(run.model, run.settings.site),
+        fast_on_cpu(run.model, run.device),
+    ):
+        yield
 
 
 @contextmanager
