@@ -32,8 +32,7 @@ from tests.cluster.real.launched import Cluster
 
 RESULTS = Path(__file__).parent / "results" / "cluster_scenarios.md"
 NOTE = """\
-One run each, all but host-added beside other work on the machine, so their times are too long; a
-cluster of three hosts made of network namespaces."""
+One run each, on an otherwise idle machine; a cluster of three hosts made of network namespaces."""
 LAUNCHED = ("network-cut", "head-killed")
 """Scenarios in which the launcher or its autoscaler has a part; Ray starts faster without."""
 SHORT_CUT_SECONDS = 8.0
